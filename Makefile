@@ -1,0 +1,28 @@
+# The README's commands. Everything lives in .venv, made from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench clean
+
+help:
+	@echo "make demo   compare initializations on real data and write a page"
+	@echo "make test   every check: lint, types, layers, tests, examples"
+	@echo "make bench  the benchmarks (about five minutes)"
+
+$(STAMP): pyproject.toml constraints.txt scripts/install
+	@PYTHON="$(PYTHON)" scripts/install
+
+demo: $(STAMP)
+	@$(BIN)/python scripts/demo.py
+
+test: $(STAMP)
+	@scripts/test
+
+bench: $(STAMP)
+	@$(BIN)/python benchmarks/noise.py
+	@$(BIN)/python benchmarks/ensemble.py
+
+clean:
+	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,53 @@
+"""fanin: weight initialization for neural networks.
+
+Nothing heavy is imported until it is used: neither torch nor numba nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fanin import ensembles, errors, fans, noise, recipes, schemes
+    from fanin.ensembles import Comparison, compare
+    from fanin.errors import FaninError
+    from fanin.recipes import Plan, init_
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "FaninError",
+    "Plan",
+    "__version__",
+    "compare",
+    "ensembles",
+    "errors",
+    "fans",
+    "init_",
+    "noise",
+    "recipes",
+    "schemes",
+]
+
+_HOMES = {
+    "Comparison": "fanin.ensembles",
+    "FaninError": "fanin.errors",
+    "Plan": "fanin.recipes",
+    "compare": "fanin.ensembles",
+    "init_": "fanin.recipes",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name in __all__:
+        value = import_module(f"fanin.{name}")
+    else:
+        raise AttributeError(f"module 'fanin' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,62 @@
+"""``fanin``: the group of verbs, and the way an error reaches the user."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from fanin import __version__
+from fanin.errors import FaninError
+
+# Verb -> its line in the list of commands; the module of the same name has ``command``.
+_VERBS = {
+    "compare": "Train one model from many recipes and say which is better.",
+    "init": "Initialise a model and write its weights.",
+    "schemes": "List the schemes: formula, when to use, source.",
+}
+_INTERRUPTED = 130
+
+
+class _Verbs(click.Group):
+    """Knows the verbs by name and imports one only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = import_module(f"fanin.cli.{cmd_name}_verb").command
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fanin")
+def program() -> None:
+    """Weight initialization for neural networks.
+
+    A TARGET is package.module:callable, a function without arguments that returns a model;
+    it is imported from the current folder or the installed packages, and its code runs.
+    """
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's is one message and status 2."""
+    try:
+        program(prog_name="fanin", standalone_mode=False)
+    except FaninError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(_INTERRUPTED)

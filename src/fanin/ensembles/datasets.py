@@ -1,0 +1,199 @@
+"""Real data for comparisons, with a held-out part that no training sees."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fanin.errors import DataError, UnknownNameError
+
+NAMES = ("digits", "fashion-mnist")
+_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_VARIABLE = "FANIN_FASHION_MNIST"
+_IDX_UBYTE = {1: 0x00000801, 3: 0x00000803}
+
+DataLike = str | tuple[Any, Any]
+"""A name, ``"fashion-mnist:FOLDER"``, or a pair of arrays (x, y)."""
+_Parts = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples and their answers, cut once into a part to train on and a part held out.
+
+    Args:
+        name: for reports.
+        x_train, x_test: float32, one row a sample; inputs are standardised with the mean and
+            standard deviation of the training part, all features alike.
+        y_train, y_test: int64 labels of shape (n,), or float32 targets of shape (n, k).
+        shapes: forms in which one sample may be handed to a model, the first preferred.
+        classes: number of labels, or None for regression.
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    shapes: tuple[tuple[int, ...], ...]
+    classes: int | None
+
+    @property
+    def uninformed_loss(self) -> float:
+        """The loss of the best guess without input: cross entropy ln C, or the variance."""
+        if self.classes is None:
+            return float((self.y_train - self.y_train.mean(0)).square().mean())
+        return math.log(self.classes)
+
+    def in_shape(self, shape: tuple[int, ...]) -> Dataset:
+        """The same samples, each in this shape."""
+        return Dataset(
+            self.name,
+            self.x_train.reshape(-1, *shape),
+            self.y_train,
+            self.x_test.reshape(-1, *shape),
+            self.y_test,
+            (shape,),
+            self.classes,
+        )
+
+
+def load(data: DataLike) -> Dataset:
+    """A data set by name, or from a pair of arrays.
+
+    Args:
+        data: ``"digits"`` (1,797 images of 8 x 8 that scikit-learn ships; 450 held out),
+            ``"fashion-mnist"`` (70,000 images of 28 x 28; 10,000 held out), the latter with
+            ``":FOLDER"`` behind it or FANIN_FASHION_MNIST set where the files lie elsewhere;
+            or (x, y): x of shape (n, ...), y integer labels or real targets of length n.
+            A quarter of given arrays is held out.
+
+    Raises:
+        UnknownNameError: no data set bears the name.
+        DataError: files absent or damaged, or arrays that do not fit.
+    """
+    if isinstance(data, str):
+        name, _, folder = data.partition(":")
+        if name == "digits" and not folder:
+            return _digits()
+        if name == "fashion-mnist":
+            return _fashion_mnist(folder)
+        raise UnknownNameError("data set", data, NAMES)
+    if isinstance(data, Sequence) and len(data) == 2:
+        return _from_arrays(*data)
+    raise DataError(
+        f"data must be one of {', '.join(NAMES)} or a pair of arrays (x, y), "
+        f"got {type(data).__name__}"
+    )
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return _standardised("digits", _split(bunch.data, bunch.target), ((64,), (1, 8, 8)))
+
+
+def _split(x: NDArray[Any], y: NDArray[Any]) -> _Parts:
+    """A quarter held out, the same for every call; classes in proportion where possible."""
+    from sklearn.model_selection import train_test_split
+
+    labels, counts = np.unique(y, return_counts=True) if y.dtype.kind in "iu" else (y, np.zeros(1))
+    stratify = y if counts.min() >= 2 and len(labels) <= len(y) // 4 else None
+    x_train, x_test, y_train, y_test = train_test_split(
+        x, y, test_size=0.25, random_state=0, stratify=stratify
+    )
+    return x_train, y_train, x_test, y_test
+
+
+def _standardised(name: str, parts: _Parts, shapes: tuple[tuple[int, ...], ...]) -> Dataset:
+    x_train, y_train, x_test, y_test = parts
+    mean = float(x_train.mean(dtype=np.float64))
+    std = float(x_train.std(dtype=np.float64)) or 1.0
+    x = [
+        torch.from_numpy(((part - mean) / std).astype(np.float32)).reshape(-1, *shapes[0])
+        for part in (x_train, x_test)
+    ]
+    y = [torch.from_numpy(part.astype(np.int64)) for part in (y_train, y_test)]
+    classes = int(max(y_train.max(), y_test.max())) + 1
+    return Dataset(name, x[0], y[0], x[1], y[1], shapes, classes)
+
+
+def _fashion_mnist(folder: str) -> Dataset:
+    where = Path(folder or os.environ.get(_FASHION_VARIABLE) or _FASHION_FOLDER)
+    x_train, y_train, x_test, y_test = (
+        _read_idx(where, f"{part}-{kind}-idx{axes}-ubyte", axes)
+        for part in ("train", "t10k")
+        for kind, axes in (("images", 3), ("labels", 1))
+    )
+    return _standardised("fashion-mnist", (x_train, y_train, x_test, y_test), ((784,), (1, 28, 28)))
+
+
+def _read_idx(folder: Path, name: str, axes: int) -> NDArray[np.uint8]:
+    """One IDX file of bytes, plain or gzipped: magic number, sizes (big-endian), then values."""
+    found = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+    if found is None:
+        raise DataError(
+            f"fashion-mnist: there is no {name} (or {name}.gz) in {folder}.\n"
+            "  Debian and Ubuntu:  apt-get install dataset-fashion-mnist\n"
+            f"  elsewhere: put the four IDX files into a folder and set {_FASHION_VARIABLE} to it, "
+            "or name it: fashion-mnist:FOLDER"
+        )
+    try:
+        content = gzip.decompress(found.read_bytes()) if found.suffix else found.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"fashion-mnist: {found} cannot be read: {error}") from None
+    header = np.frombuffer(content[: 4 * (axes + 1)], ">u4")
+    values = np.frombuffer(content, np.uint8, offset=min(4 * (axes + 1), len(content)))
+    if header.size != axes + 1 or header[0] != _IDX_UBYTE[axes]:
+        raise DataError(f"fashion-mnist: {found} is no IDX file of {axes} axes of bytes")
+    if values.size != math.prod(int(n) for n in header[1:]):
+        raise DataError(f"fashion-mnist: {found} is cut short: {values.size} values")
+    return values.reshape([int(n) for n in header[1:]])
+
+
+def _from_arrays(x: object, y: object) -> Dataset:
+    try:
+        inputs = np.asarray(x, np.float32)
+        answers = np.asarray(y)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"(x, y) must be arrays of numbers: {error}") from None
+    if inputs.ndim < 2 or len(inputs) != len(answers):
+        raise DataError(
+            f"x must have shape (n, ...) and y length n, got {inputs.shape} and {answers.shape}"
+        )
+    if len(inputs) < 8:
+        raise DataError(f"{len(inputs)} samples are too few; at least 8 are needed")
+    if not (np.isfinite(inputs).all() and np.isfinite(answers.astype(np.float64)).all()):
+        raise DataError("x and y must be finite; they hold NaN or infinity")
+    x_train, y_train, x_test, y_test = _split(inputs, answers)
+    labels = answers.dtype.kind in "iub"
+    if labels and answers.ndim != 1:
+        raise DataError(f"labels must have shape (n,), got {answers.shape}")
+    if labels and answers.min() < 0:
+        raise DataError(f"labels count from 0, got {answers.min()}")
+    targets = [
+        torch.from_numpy(part.astype(np.int64))
+        if labels
+        else torch.from_numpy(part.astype(np.float32)).reshape(len(part), -1)
+        for part in (y_train, y_test)
+    ]
+    return Dataset(
+        "arrays",
+        torch.from_numpy(x_train),
+        targets[0],
+        torch.from_numpy(x_test),
+        targets[1],
+        (tuple(inputs.shape[1:]),),
+        int(answers.max()) + 1 if labels else None,
+    )

@@ -1,0 +1,188 @@
+"""What a comparison allows to be concluded: rates chosen, paired tests, one ranking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from fanin.ensembles.runs import Run
+from fanin.recipes import RecipeLike
+
+CONFIDENCE = 0.95
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class RankingRow:
+    """One recipe at its best learning rate.
+
+    Args:
+        recipe: as it was given.
+        name: the recipe as text.
+        learning_rate: the one with the fewest diverged runs, then the least training loss.
+        train_loss: mean over seeds at the end; infinite where a run diverged.
+        metric: mean over seeds of the held-out metric at the end.
+        interval: 95 % interval of that mean (Student's t over seeds).
+        p_value: paired t-test of the metric against the best recipe's, on the same seeds,
+            after Holm's correction for the number of recipes; 1 for the best itself, NaN
+            with a single seed.
+        steps_to_level: median over seeds of the steps until the training loss is at the
+            comparison's level; None where half of the seeds or more do not reach it.
+        diverged: share of seeds that diverged.
+    """
+
+    recipe: RecipeLike
+    name: str
+    learning_rate: float
+    train_loss: float
+    metric: float
+    interval: tuple[float, float]
+    p_value: float
+    steps_to_level: int | None
+    diverged: float
+
+
+def rank(
+    recipes: Sequence[tuple[RecipeLike, str]],
+    runs: Sequence[Run],
+    *,
+    metric_range: tuple[float, float] = (-math.inf, math.inf),
+) -> tuple[RankingRow, ...]:
+    """Best first: each recipe at its best rate, by the held-out metric, then training loss.
+
+    The rate is chosen on the training loss and judged on held-out data, so that the choice
+    does not flatter the judgement. Intervals are cut to ``metric_range``: no accuracy lies
+    above 1.
+    """
+    best: list[tuple[RecipeLike, str, list[Run]]] = []
+    for given, name in recipes:
+        own = [run for run in runs if run.recipe == name]
+        by_rate: dict[float, list[Run]] = {}
+        for run in own:
+            by_rate.setdefault(run.learning_rate, []).append(run)
+        best.append((given, name, min(by_rate.values(), key=_loss_order)))
+    best.sort(key=lambda entry: (-_mean(entry[2], "metric"), _mean(entry[2], "train_loss")))
+    p_values = _holm([_paired_p(best[0][2], entry[2]) for entry in best[1:]])
+    return tuple(
+        RankingRow(
+            given,
+            name,
+            chosen[0].learning_rate,
+            _mean(chosen, "train_loss"),
+            _mean(chosen, "metric"),
+            _interval(_values(chosen, "metric"), metric_range),
+            p_value,
+            _median_steps(chosen),
+            sum(run.diverged for run in chosen) / len(chosen),
+        )
+        for (given, name, chosen), p_value in zip(best, [1.0, *p_values], strict=True)
+    )
+
+
+def _loss_order(runs: Sequence[Run]) -> tuple[int, float]:
+    finite = [run.train_loss for run in runs if not run.diverged]
+    return sum(run.diverged for run in runs), float(np.mean(finite)) if finite else math.inf
+
+
+def _values(runs: Sequence[Run], field: str) -> NDArray[np.float64]:
+    ordered = sorted(runs, key=lambda run: run.seed)
+    return np.array([getattr(run, field) for run in ordered], np.float64)
+
+
+def _mean(runs: Sequence[Run], field: str) -> float:
+    return float(_values(runs, field).mean())
+
+
+def _interval(
+    values: NDArray[np.float64], metric_range: tuple[float, float]
+) -> tuple[float, float]:
+    if len(values) < 2:
+        return math.nan, math.nan
+    error = float(stats.sem(values))
+    mean = float(values.mean())
+    if error == 0:
+        return mean, mean
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    return max(float(low), metric_range[0]), min(float(high), metric_range[1])
+
+
+def _paired_p(first: Sequence[Run], second: Sequence[Run]) -> float:
+    differences = _values(first, "metric") - _values(second, "metric")
+    if len(differences) < 2:
+        return math.nan
+    if np.ptp(differences) <= 1e-12 * max(1.0, float(np.abs(differences).max())):
+        # Without spread the statistic is 0/0 or infinite.
+        return 0.0 if abs(differences[0]) > 1e-12 else 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def _holm(p_values: Sequence[float]) -> list[float]:
+    """Holm 1979: the k-th smallest of m times m - k + 1, never below the one before it."""
+    corrected = [math.nan] * len(p_values)
+    known = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i]
+    )
+    floor = 0.0
+    for rank_, i in enumerate(known):
+        floor = max(floor, min(1.0, p_values[i] * (len(known) - rank_)))
+        corrected[i] = floor
+    return corrected
+
+
+def _median_steps(runs: Sequence[Run]) -> int | None:
+    steps = sorted(math.inf if r.steps_to_level is None else r.steps_to_level for r in runs)
+    middle = steps[len(steps) // 2]
+    return None if middle == math.inf else int(middle)
+
+
+def conclude(
+    ranking: Sequence[RankingRow], seeds: int, metric: str, untrained: Sequence[str]
+) -> str:
+    """What may be said, and what may not.
+
+    Args:
+        ranking: best first.
+        seeds: how many each recipe had.
+        metric: the metric's name.
+        untrained: recipes that no rate brought below the uninformed loss.
+    """
+    best = ranking[0]
+    trained = [row for row in ranking if row.name not in untrained]
+    said: list[str] = []
+    if not trained:
+        said.append("No recipe trained: none got below the loss of a guess without input.")
+    elif seeds < 2:
+        said.append(
+            f"{best.name} has the highest {metric} ({best.metric:.3f}), but with one seed nothing "
+            "can be told apart."
+        )
+    else:
+        said += _comparisons(best, trained, seeds, metric)
+    if untrained and trained:
+        said.append(f"{_listed(untrained)} did not train at any learning rate tried.")
+    return " ".join(said)
+
+
+def _comparisons(
+    best: RankingRow, trained: Sequence[RankingRow], seeds: int, metric: str
+) -> list[str]:
+    rivals = [row for row in trained if row is not best]
+    beaten = [row.name for row in rivals if row.p_value < SIGNIFICANT]
+    equal = [row.name for row in rivals if not row.p_value < SIGNIFICANT]
+    said = [f"{best.name} has the highest {metric}, {best.metric:.3f}."]
+    if beaten:
+        said.append(f"It beats {_listed(beaten)} (p < {SIGNIFICANT}, paired over {seeds} seeds).")
+    if len(equal) == 1:
+        said.append(f"{best.name} and {equal[0]} cannot be told apart with {seeds} seeds.")
+    if len(equal) > 1:
+        said.append(f"{best.name} cannot be told apart from {_listed(equal)} with {seeds} seeds.")
+    return said
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

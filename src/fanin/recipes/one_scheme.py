@@ -1,0 +1,78 @@
+"""One scheme on every weight, zeros on biases, ones and zeros on norms."""
+
+from __future__ import annotations
+
+import attrs
+from torch import Tensor, nn
+
+from fanin.errors import FanError, ModelError
+from fanin.fans import Layout
+from fanin.recipes.plan import Plan, Row
+from fanin.recipes.roles import Role, Use, uses
+from fanin.schemes import AbstractScheme, Scheme, constant, ones, zeros
+
+_OTHERS: dict[Role, tuple[AbstractScheme, str]] = {
+    Role.BIAS: (zeros(), "a bias needs no random start: the weights tell the units apart"),
+    Role.NORM_SCALE: (ones(), "a norm starts as plain normalisation"),
+    Role.NORM_SHIFT: (zeros(), "a norm starts as plain normalisation"),
+}
+
+
+@attrs.frozen
+class OneScheme:
+    """One scheme on every weight; biases 0, norms 1 and 0, slopes of PReLU as torch has them.
+
+    Args:
+        scheme: for the weights: of linear, convolution, embedding and bilinear layers.
+
+    Example:
+        >>> import torch, fanin
+        >>> model = torch.nn.Sequential(torch.nn.Linear(100, 50), torch.nn.ReLU())
+        >>> plan = OneScheme(fanin.schemes.he_normal()).plan(model)
+        >>> [(row.parameter, row.scheme, round(row.std, 3)) for row in plan.rows]
+        [('0.weight', he_normal(), 0.141), ('0.bias', zeros(), 0.0)]
+    """
+
+    scheme: Scheme
+
+    def __str__(self) -> str:
+        return repr(self.scheme)
+
+    def plan(self, model: nn.Module) -> Plan:
+        """One row per parameter; the model is only read.
+
+        Raises:
+            ModelError: a parameter of unknown role, or one weight used in two ways that ask
+                for different scales.
+        """
+        rows: dict[Tensor, Row] = {}
+        for use in uses(model):
+            row = self._row(use)
+            known = rows.setdefault(use.parameter, row)
+            if known.layout is not None and row.layout is not None:
+                self._require_agreement(known, known.layout, row, row.layout)
+        return Plan(str(self), tuple(rows.values()))
+
+    def _row(self, use: Use) -> Row:
+        shape = tuple(use.parameter.shape)
+        if use.layout is not None:
+            reason = f"a weight of fan_in {use.layout.fan_in:g}, fan_out {use.layout.fan_out:g}"
+            return Row(use.name, shape, self.scheme, reason, use.layout, use.padding_index)
+        if isinstance(use.module, nn.PReLU):
+            return Row(use.name, shape, constant(use.module.init), "PReLU's own start")
+        scheme, reason = _OTHERS[use.role]
+        return Row(use.name, shape, scheme, reason)
+
+    def _require_agreement(self, first: Row, one: Layout, second: Row, other: Layout) -> None:
+        """Raise where a tied weight would get another scale at its other place."""
+        try:
+            stds = self.scheme.std(one), self.scheme.std(other)
+        except FanError:
+            return  # the writer reports it with the parameter's name
+        if stds[0] != stds[1]:
+            raise ModelError(
+                f"{first.parameter!r} and {second.parameter!r} are one parameter, used as "
+                f"{one.op} (fan_in {one.fan_in:g}) and as {other.op} "
+                f"(fan_in {other.fan_in:g}): {self.scheme!r} would give it std "
+                f"{stds[0]:.3g} or {stds[1]:.3g}. Take a scheme of one scale, e.g. 'normal:0.02'"
+            )

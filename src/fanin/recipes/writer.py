@@ -1,0 +1,121 @@
+"""The one place that writes into a model: all parameters, or none."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from fanin.errors import InputError, ModelError
+from fanin.noise.streams import checked_seed
+from fanin.schemes.filling import require_fillable
+
+if TYPE_CHECKING:
+    from fanin.recipes.plan import Row
+
+
+def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
+    """Draw each row's parameter from the noise of (seed, name).
+
+    Everything that can be checked is checked before the first write; should a scheme fail
+    or the user interrupt all the same, the parameters are put back from copies, which cost
+    the memory of the model once more.
+
+    Raises:
+        ModelError: naming the parameter and what is wrong with it.
+        InputError: a seed that is no integer.
+    """
+    checked_seed(seed)
+    parameters = dict(model.named_parameters())
+    _require_same_names(rows, parameters)
+    names = noise_names(parameters)
+    for row in rows:
+        _require_writable(row, parameters[row.parameter])
+    _require_apart(parameters)
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+    try:
+        for row in rows:
+            _draw(row, parameters[row.parameter], seed, names[row.parameter])
+    except BaseException:
+        with torch.no_grad():
+            for name, values in before.items():
+                parameters[name].detach().copy_(values)
+        raise
+
+
+@torch.no_grad()
+def _draw(row: Row, parameter: Tensor, seed: int, name: str) -> None:
+    row.scheme.init_(parameter, seed=seed, name=name, layout=row.layout)
+    if row.padding_index is not None:
+        parameter[row.padding_index].zero_()
+
+
+def noise_names(names: Iterable[str]) -> dict[str, str]:
+    """Parameter name -> name of its noise: without the ``_orig_mod`` of a compiled module.
+
+    So a model has the same weights before and after ``torch.compile``.
+
+    Raises:
+        ModelError: two parameters would then share one noise.
+    """
+    plain = {name: ".".join(p for p in name.split(".") if p != "_orig_mod") for name in names}
+    seen: dict[str, str] = {}
+    for name, noise in plain.items():
+        if noise in seen:
+            raise ModelError(
+                f"parameters {seen[noise]!r} and {name!r} have the same name {noise!r} once the "
+                "prefix of torch.compile is left out, and would get equal noise. Rename one"
+            )
+        seen[noise] = name
+    return plain
+
+
+def _require_same_names(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> None:
+    planned = {row.parameter for row in rows}
+    missing, unknown = sorted(parameters.keys() - planned), sorted(planned - parameters.keys())
+    if missing or unknown:
+        raise ModelError(
+            "the plan is for another model: "
+            + "; ".join(
+                f"{what} {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+                for what, names in (("it lacks", missing), ("the model lacks", unknown))
+                if names
+            )
+        )
+
+
+def _require_writable(row: Row, parameter: Tensor) -> None:
+    if tuple(parameter.shape) != row.shape:
+        raise ModelError(
+            f"parameter {row.parameter!r} has shape {tuple(parameter.shape)}, the plan says "
+            f"{row.shape}"
+        )
+    try:
+        require_fillable(parameter, row.parameter)
+        row.std  # noqa: B018 - a scheme without the fans that it needs says so here
+    except InputError as error:
+        raise ModelError(f"parameter {row.parameter!r} cannot be drawn: {error}") from None
+
+
+def _require_apart(parameters: Mapping[str, Tensor]) -> None:
+    """Raise where two parameters lie on the same memory, so that one would overwrite the other."""
+    spans: list[tuple[int, int, str]] = []
+    for name, parameter in parameters.items():
+        if parameter.numel():
+            last = sum(
+                (size - 1) * stride
+                for size, stride in zip(parameter.shape, parameter.stride(), strict=True)
+            )
+            start = parameter.data_ptr()
+            spans.append((start, start + (last + 1) * parameter.element_size(), name))
+    spans.sort()
+    for (_, end, first), (start, _, second) in itertools.pairwise(spans):
+        if start < end:
+            raise ModelError(
+                f"parameters {first!r} and {second!r} share memory without being one parameter; "
+                "drawing one would overwrite the other. Tie them by assigning the same "
+                "nn.Parameter, or give each memory of its own"
+            )

@@ -1,0 +1,1 @@
+"""Results -> terminal, figures, page, JSON. Results themselves know nothing of these."""

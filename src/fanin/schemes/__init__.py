@@ -1,0 +1,44 @@
+"""One tensor: a scheme is a frozen object that draws it from named noise."""
+
+from fanin.schemes.catalogue import ALIASES, SCHEMES, by_name
+from fanin.schemes.fixed import constant, normal, ones, truncated_normal, uniform, zeros
+from fanin.schemes.scaled import (
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    variance_scaling,
+    xavier_normal,
+    xavier_uniform,
+)
+from fanin.schemes.scheme import AbstractScheme, Scheme
+
+kaiming_normal = he_normal
+kaiming_uniform = he_uniform
+glorot_normal = xavier_normal
+glorot_uniform = xavier_uniform
+
+__all__ = [
+    "ALIASES",
+    "SCHEMES",
+    "AbstractScheme",
+    "Scheme",
+    "by_name",
+    "constant",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]

@@ -1,0 +1,65 @@
+"""Put a stream of float32 numbers into a torch tensor of any type, strides and device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fanin.errors import InputError
+from fanin.noise import Distribution, Stream
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+# 256 KiB of float32: stays in a core's cache, and is all the memory a fill needs.
+_WINDOW = 1 << 16
+
+
+def require_fillable(tensor: Tensor, name: str = "") -> None:
+    """Raise unless the tensor can be drawn.
+
+    Raises:
+        InputError: naming the tensor and what is wrong with it.
+    """
+    called = f"tensor {name!r}" if name else "the tensor"
+    if not isinstance(tensor, Tensor):
+        raise InputError(f"{called} must be a torch.Tensor, got {type(tensor).__name__}")
+    if tensor.is_meta:
+        raise InputError(
+            f"{called} is on the meta device and holds no values. "
+            "Give it memory first: model.to_empty(device='cpu')"
+        )
+    if tensor.dtype not in FLOATS:
+        types = ", ".join(str(t).removeprefix("torch.") for t in FLOATS)
+        raise InputError(f"{called} has type {tensor.dtype}; a scheme can draw {types}")
+    if tensor.layout is not torch.strided:
+        raise InputError(f"{called} is sparse ({tensor.layout}); a scheme draws dense tensors")
+    if any(
+        stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)
+    ):
+        raise InputError(
+            f"{called} is expanded: several of its elements share one place in memory. "
+            "Give it memory of its own: tensor.contiguous()"
+        )
+
+
+@torch.no_grad()
+def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -> Tensor:
+    """Write elements 0, 1, ... of the stream of (seed, name) in row-major order."""
+    stream = Stream(seed, name)
+    plain = tensor.detach()
+    if plain.dtype is torch.float32 and plain.device.type == "cpu" and plain.is_contiguous():
+        distribution.fill(plain.view(-1).numpy(), stream, 0)
+        return tensor
+    target = (
+        plain.view(-1)
+        if plain.is_contiguous()
+        else torch.empty_like(plain, memory_format=torch.contiguous_format).view(-1)
+    )
+    window = np.empty(min(_WINDOW, target.numel()), np.float32)
+    for start in range(0, target.numel(), _WINDOW):
+        part = window[: min(_WINDOW, target.numel() - start)]
+        distribution.fill(part, stream, start)
+        target[start : start + part.size].copy_(torch.from_numpy(part))
+    if not plain.is_contiguous():
+        plain.copy_(target.view(plain.shape))
+    return tensor
