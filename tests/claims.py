@@ -63,6 +63,15 @@ def assert_std(sample: np.ndarray, std: float, kurtosis: float, rate: float, wha
     assert_mean_of(squares, std**2, std**2 * math.sqrt(kurtosis - 1), rate, f"m2 of {what}")
 
 
+def assert_follows(below: np.ndarray, rate: float, what: str) -> None:
+    """Kolmogorov-Smirnov; ``below`` is P(X < x) for each x of a large sample."""
+    ordered = np.sort(below)
+    steps = np.arange(ordered.size + 1) / ordered.size
+    distance = float(max(np.max(steps[1:] - ordered), np.max(ordered - steps[:-1])))
+    p = float(stats.kstwobign.sf(distance * math.sqrt(ordered.size)))
+    assert_p_value(p, rate, f"Kolmogorov-Smirnov distance {distance:.2e} of {what}")
+
+
 def assert_uncorrelated(a: np.ndarray, b: np.ndarray, rate: float, what: str) -> None:
     r = float(np.corrcoef(a, b)[0, 1])
     assert_z_score(r * math.sqrt(a.size), rate, f"correlation {r:+.2e} of {what}")

@@ -156,7 +156,9 @@ class TestSeeds:
 
     @pytest.mark.parametrize("seed", [LARGEST + 1, -LARGEST - 1, 2**1000])
     def test_seeds_that_are_too_long(self, seed):
-        with pytest.raises(InputError, match=r"seed has \d+ bits; at most 127 can be used") as error:
+        with pytest.raises(
+            InputError, match=r"seed has \d+ bits; at most 127 can be used"
+        ) as error:
             Stream(seed, "")
         assert str(seed.bit_length()) in str(error.value)
 

@@ -148,9 +148,7 @@ def test_the_layers_of_a_transformer_are_redrawn_as_its_constructor_does_or_refu
 
 @pytest.mark.parametrize("padding", [3, -1])
 @pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
-def test_the_padding_row_is_zero_as_torch_has_it(
-    kind: type[nn.Embedding], padding: int
-) -> None:
+def test_the_padding_row_is_zero_as_torch_has_it(kind: type[nn.Embedding], padding: int) -> None:
     model = kind(7, 4, padding_idx=padding)
     nn.init.ones_(model.weight)
     fanin.init_(model, "default")
@@ -222,6 +220,7 @@ def _weight_normed() -> nn.Module:
             "1.parametrizations.weight.original0",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_torch_does_not_draw_is_an_error_with_its_name(
     make: Callable[[], nn.Module], name: str

@@ -318,6 +318,7 @@ def test_memory_format_changes_no_number() -> None:
         (lambda: _Scaled(), "1.scale", "_Scaled"),
         (lambda: _ScaledLinear(4, 4), "1.scale", "_ScaledLinear"),
     ],
+    ids=["LSTM", "attention", "own module", "own Linear"],
 )
 def test_a_parameter_of_unknown_role_is_an_error_with_its_name(
     part: Callable[[], nn.Module], name: str, kind: str

@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from fanin.ensembles.architectures import Size, mlp
 from fanin.ensembles.datasets import Dataset
@@ -125,7 +126,7 @@ def build_under(build: Build, seed: int) -> nn.Module:
 
     Raises:
         ModelError: it fails, or what it returns is no model, has no parameter that trains, or
-            is not on the CPU.
+            is lazy or not on the CPU.
     """
     try:
         with borrowed(seed, "build"):
@@ -140,6 +141,10 @@ def build_under(build: Build, seed: int) -> nn.Module:
     if not any(p.requires_grad for p in model.parameters()):
         raise ModelError("the model that build returns has no parameter that trains")
     for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise ModelError(
+                f"parameter {name!r} is lazy and has no shape yet; build a model of fixed sizes"
+            )
         if parameter.device.type != "cpu":
             raise ModelError(
                 f"parameter {name!r} is on {parameter.device}; compare runs on the CPU"

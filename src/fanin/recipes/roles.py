@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-from torch.nn.parameter import UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 from fanin import fans
 from fanin.errors import ModelError
@@ -93,7 +93,7 @@ def own_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tens
     """
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            if isinstance(parameter, UninitializedParameter):
+            if is_lazy(parameter):
                 raise ModelError(
                     f"parameter {f'{path}.{name}'.lstrip('.')!r} is lazy and has no shape yet. "
                     "Run one forward pass first, then initialise"

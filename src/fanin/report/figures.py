@@ -43,6 +43,7 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fanin",
     "text.color": _INK,
+    "text.parse_math": False,  # a name may hold a dollar sign
     "xtick.color": _FAINT,
     "xtick.labelcolor": _INK,
     "ytick.color": _FAINT,
@@ -115,7 +116,7 @@ def _line(place: int) -> dict[str, Any]:
 
 
 def _draw_band(axes: Axes, band: Band, place: int, label: str) -> None:
-    axes.plot(band.x, band.middle, **_line(place), label=label)
+    axes.plot(band.x, band.middle, **_line(place), label=label, zorder=3 - place * 0.01)
     axes.fill_between(
         band.x, band.low, band.high, color=_line(place)["color"], alpha=0.15, linewidth=0
     )
