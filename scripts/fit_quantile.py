@@ -1,4 +1,4 @@
-"""Fit the constants of ``src/fanin/noise/quantile.py``; prints them and their errors.
+"""Fit the constants of ``src/fanin/noise/kernels.py``; prints them and their errors.
 
 Run with ``.venv/bin/python scripts/fit_quantile.py`` (about ten seconds).
 

@@ -118,28 +118,37 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("make", "text"),
         [
-            (lambda: linear((3,)), r"a linear weight has shape \(out, in\), got \(3,\)"),
-            (lambda: linear((3, 4, 5)), r"a linear weight has shape \(out, in\), got \(3, 4, 5\)"),
-            (lambda: conv((3, 4)), r"a conv weight has shape \(out, in / groups, \*kernel\), got"),
+            (lambda: linear((3,)), r"the weight of linear has shape \(out, in\), got \(3,\)"),
+            (
+                lambda: linear((3, 4, 5)),
+                r"the weight of linear has shape \(out, in\), got \(3, 4, 5\)",
+            ),
+            (
+                lambda: conv((3, 4)),
+                r"the weight of conv has shape \(out, in / groups, \*kernel\), got",
+            ),
             (
                 lambda: conv_transpose((3, 4)),
-                r"a conv_transpose weight has shape \(in, out / groups, \*kernel\), got \(3, 4\)",
+                r"of conv_transpose has shape \(in, out / groups, \*kernel\), got \(3, 4\)",
             ),
-            (lambda: embedding((3,)), r"embedding weight has shape \(rows, width\), got \(3,\)"),
-            (lambda: bilinear((3, 4)), r"a bilinear weight has shape \(out, in1, in2\), got"),
+            (
+                lambda: embedding((3,)),
+                r"the weight of embedding has shape \(rows, width\), got \(3,\)",
+            ),
+            (lambda: bilinear((3, 4)), r"the weight of bilinear has shape \(out, in1, in2\), got"),
             (
                 lambda: conv((8, 1, 3), groups=3),
-                r"^groups=3 does not divide the 8 channels of axis 0 of a conv .* \(8, 1, 3\)$",
+                r"^groups=3 does not divide the 8 channels of axis 0 of conv's .* \(8, 1, 3\)$",
             ),
             (lambda: conv((8, 1, 3), groups=0), "groups=0 does not divide the 8 channels"),
             (lambda: conv((8, 1, 3), groups=-2), "groups=-2 does not divide the 8 channels"),
             (
                 lambda: conv_transpose((8, 1, 3), groups=5),
-                "groups=5 does not divide the 8 channels of axis 0 of a conv_transpose weight",
+                "groups=5 does not divide the 8 channels of axis 0 of conv_transpose's weight",
             ),
             (lambda: of_plain_weight(()), r"no fan_in for shape \(\): it has 0 axes"),
             (lambda: of_plain_weight((768,)), r"no fan_in for shape \(768,\): it has 1 ax"),
-            (lambda: of_plain_weight((1,) * 6), "it has 6 axes, and a weight that maps"),
+            (lambda: of_plain_weight((1,) * 6), "it has 6 axes, but a weight that maps"),
         ],
     )
     def test_shapes_without_fans(self, make, text):
@@ -352,3 +361,9 @@ def test_the_torus_has_no_border():
     for i, tap in itertools.product(range(10), range(5)):
         scattered[:, :, (2 * i + tap) % 20] += x[:, :, i] @ weight[:, :, tap]
     torch.testing.assert_close(convolve_transposed(x, weight, 1, 2), scattered)
+
+
+@pytest.mark.parametrize("stride", [0, (2,), (2, 0), (1, 1, 1)])
+def test_a_stride_that_does_not_fit_a_transposed_convolution(stride):
+    with pytest.raises(FanError, match="2 positive steps are needed"):
+        conv_transpose((3, 4, 5, 5), stride=stride)

@@ -74,11 +74,17 @@ def conv_transpose(
     kernel, elsewhere the mean over positions. fan_out = (out / groups) K.
 
     Raises:
-        FanError: fewer than three axes, or ``groups`` does not divide the inputs.
+        FanError: fewer than three axes, ``groups`` does not divide the inputs, or a stride
+            that is not positive or not one per axis of the kernel.
     """
     in_, out, kernel = _kernel("conv_transpose", shape, "(in, out / groups, *kernel)")
     _divides("conv_transpose", groups, in_, shape)
-    strides = (stride,) * (len(shape) - 2) if isinstance(stride, int) else tuple(stride)
+    strides = tuple(stride) if isinstance(stride, Sequence) else (stride,) * (len(shape) - 2)
+    if len(strides) != len(shape) - 2 or any(step < 1 for step in strides):
+        raise FanError(
+            f"stride={stride} does not fit conv_transpose's weight of shape {tuple(shape)}: "
+            f"{len(shape) - 2} positive steps are needed"
+        )
     fan_in = _whole(in_ // groups * kernel / math.prod(strides))
     return Layout("conv_transpose", tuple(shape), fan_in, out * kernel, 1, groups)
 
@@ -122,21 +128,21 @@ def of_plain_weight(shape: Sequence[int]) -> Layout:
     if 3 <= len(shape) <= 5:
         return conv(shape)
     raise FanError(
-        f"no fan_in for shape {tuple(shape)}: it has {len(shape)} axes, and a weight that maps "
-        "inputs to outputs has 2 to 5. Give a layout (fanin.fans), or a scheme without fans "
+        f"no fan_in for shape {tuple(shape)}: it has {len(shape)} axes, but a weight that "
+        "maps inputs to outputs has 2 to 5. Give a layout (fanin.fans), or a scheme without fans "
         "(zeros, ones, constant, normal, uniform, truncated_normal)"
     )
 
 
 def _axes(op: str, shape: Sequence[int], count: int, meaning: str) -> tuple[int, ...]:
     if len(shape) != count:
-        raise FanError(f"a {op} weight has shape {meaning}, got {tuple(shape)}")
+        raise FanError(f"the weight of {op} has shape {meaning}, got {tuple(shape)}")
     return tuple(shape)
 
 
 def _kernel(op: str, shape: Sequence[int], meaning: str) -> tuple[int, int, int]:
     if len(shape) < 3:
-        raise FanError(f"a {op} weight has shape {meaning}, got {tuple(shape)}")
+        raise FanError(f"the weight of {op} has shape {meaning}, got {tuple(shape)}")
     return shape[0], shape[1], math.prod(shape[2:])
 
 
@@ -144,7 +150,7 @@ def _divides(op: str, groups: int, channels: int, shape: Sequence[int]) -> None:
     if groups < 1 or channels % groups:
         raise FanError(
             f"groups={groups} does not divide the {channels} channels of axis 0 "
-            f"of a {op} weight of shape {tuple(shape)}"
+            f"of {op}'s weight of shape {tuple(shape)}"
         )
 
 

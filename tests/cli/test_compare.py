@@ -101,8 +101,10 @@ def test_ctrl_c_reports_the_seeds_that_were_finished(folder: Path) -> None:
     """Its bar is watched on a terminal; the signal comes when the first chunks are through."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "fanin", "compare", *MLP, "--recipe", "he_normal"]
-        + ["--recipe", "zeros", "--steps", "150", "--seeds", "200", "--json"],
+        [
+            *(sys.executable, "-m", "fanin", "compare", *MLP, "--recipe", "he_normal"),
+            *("--recipe", "zeros", "--steps", "150", "--seeds", "200", "--json"),
+        ],
         cwd=folder,
         env={**os.environ, "FANIN_NUM_THREADS": "1", "TERM": "xterm", "COLUMNS": "80"},
         stdout=subprocess.PIPE,

@@ -104,8 +104,9 @@ def words(seed: int, name: str, start: int, count: int) -> np.ndarray:
 def uniform(
     seed: int, name: str, start: int, count: int, low: float = 0.0, high: float = 1.0
 ) -> np.ndarray:
-    top_bits = (words(seed, name, start, count) >> np.uint32(8)).astype(F)
-    return F(low) + F(high - low) * (top_bits * F(2.0**-24))
+    top_bits = (place(words(seed, name, start, count)) >> np.uint32(8)).astype(F)
+    below_high = max(F(low), np.nextafter(F(high), F(-np.inf)))
+    return np.minimum(F(low) + F(high - low) * (top_bits * F(2.0**-24)), below_high)
 
 
 def normal(
@@ -131,20 +132,24 @@ def truncated_normal(
     return F(loc) + F(scale) * np.minimum(np.maximum(z, F(low)), F(high))
 
 
+def place(drawn: np.ndarray) -> np.ndarray:
+    """How many words lie below each, as two's complement numbers."""
+    return drawn ^ np.uint32(0x80000000)
+
+
 def normal_of_words(drawn: np.ndarray) -> np.ndarray:
     """z of each word: a two's complement number, that is a sign and 31 bits of magnitude."""
     word = np.asarray(drawn, np.uint32).view(np.int32)
     a = np.where(word < 0, ~word, word)
     b = INT32_MAX - a
     t = (b.astype(F) + F(0.5)) * F(2.0**-31)
-    x = (a.astype(F) + F(0.5)) * F(2.0**-31)
-    magnitude = quantile(x, t * (F(2.0) - t), b < TAIL_WORDS)
-    return np.where(word < 0, -magnitude, magnitude)
+    x = (word.astype(F) + F(0.5)) * F(2.0**-31)
+    return quantile(x, t * (F(2.0) - t), b < TAIL_WORDS)
 
 
 def on_lattice(drawn: np.ndarray, first: int, points: int) -> np.ndarray:
     """z of words spread over ``points`` words from ``first``, a signed number, on."""
-    spread = (drawn.astype(np.uint64) * np.uint64(points)) >> np.uint64(32)
+    spread = (place(drawn).astype(np.uint64) * np.uint64(points)) >> np.uint64(32)
     signed = np.int64(first) + spread.astype(np.int64)
     return normal_of_words(signed.astype(np.int32).view(np.uint32))
 
@@ -152,7 +157,7 @@ def on_lattice(drawn: np.ndarray, first: int, points: int) -> np.ndarray:
 def in_slice(drawn: np.ndarray, low: float, high: float) -> np.ndarray:
     """z of words that pick a point between the bounds in float64."""
     below, above, inside = (float(2 * p) for p in probabilities(low, high))
-    u = (drawn.astype(np.float64) + 0.5) * 2.0**-32
+    u = (place(drawn).astype(np.float64) + 0.5) * 2.0**-32
     from_left = below + inside * u
     from_right = above + inside * (1.0 - u)
     t = np.minimum(from_left, from_right)
@@ -184,9 +189,9 @@ def probabilities(low: float, high: float) -> tuple[mpmath.mpf, mpmath.mpf, mpma
 
 
 def quantile(x: np.ndarray, s: np.ndarray, in_tail: np.ndarray) -> np.ndarray:
-    """z = sqrt(2) erfinv(x) for x in [0, 1) and s = 1 - x^2, in float32."""
+    """z = sqrt(2) erfinv(x) for x in (-1, 1) and s = 1 - x^2, in float32."""
     z = centre(x, s)
-    z[in_tail] = tail(s[in_tail])
+    z[in_tail] = np.copysign(tail(s[in_tail]), x[in_tail])
     return z
 
 

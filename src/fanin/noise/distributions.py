@@ -39,10 +39,15 @@ class Distribution(Protocol):
         ...
 
 
-def _require_finite(**values: float) -> None:
+_GREATEST = float(np.finfo(np.float32).max)
+
+
+def _require_float32(**values: float) -> None:
     for name, value in values.items():
-        if not math.isfinite(value):
-            raise InputError(f"{name} must be a finite number, got {value!r}")
+        if not abs(value) <= _GREATEST:
+            raise InputError(
+                f"{name} must be a finite number within the range of float32, got {value!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        _require_finite(value=self.value)
+        _require_float32(value=self.value)
 
     @property
     def mean(self) -> float:
@@ -68,13 +73,13 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """U[low, high): low + (high - low) u, u a multiple of 2^-24."""
+    """U[low, high): low + (high - low) u, u a multiple of 2^-24, never rounded up to high."""
 
     low: float
     high: float
 
     def __post_init__(self) -> None:
-        _require_finite(low=self.low, high=self.high)
+        _require_float32(low=self.low, high=self.high, width=self.high - self.low)
         if self.low > self.high:
             raise InputError(f"low ({self.low}) is above high ({self.high})")
 
@@ -88,8 +93,12 @@ class Uniform:
 
     def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
         low, width = np.float32(self.low), np.float32(self.high - self.low)
+        below_high = np.nextafter(np.float32(self.high), np.float32(-np.inf))
+        top = max(low, below_high)
         fill_in_pieces(
-            lambda piece, at: kernels.fill_uniform(piece, at, stream.words, low, width), out, start
+            lambda piece, at: kernels.fill_uniform(piece, at, stream.words, low, width, top),
+            out,
+            start,
         )
 
 
@@ -101,7 +110,7 @@ class Normal:
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_finite(mean=self.mean, std=self.std)
+        _require_float32(mean=self.mean, std=self.std)
         if self.std < 0:
             raise InputError(f"std must not be negative, got {self.std}")
 
@@ -136,11 +145,16 @@ class TruncatedNormal:
     high: float = 2.0
 
     def __post_init__(self) -> None:
-        _require_finite(loc=self.loc, scale=self.scale)
+        _require_float32(loc=self.loc, scale=self.scale)
         if self.scale < 0:
             raise InputError(f"scale must not be negative, got {self.scale}")
         if not self.low < self.high:
             raise InputError(f"low ({self.low}) must be below high ({self.high})")
+        if not np.float32(self.low) < np.float32(self.high):
+            raise InputError(
+                f"low ({self.low}) and high ({self.high}) are one number in float32; "
+                "there is nothing to draw between them"
+            )
         nearest = max(self.low, -self.high)
         if nearest > gaussian.FARTHEST:
             raise InputError(

@@ -41,7 +41,7 @@ def _tail(z: Decimal) -> Decimal:
 
 
 def _clamped(bound: float) -> Decimal:
-    return max(min(Decimal(bound), _INFINITY), -_INFINITY)
+    return max(min(Decimal(float(bound)), _INFINITY), -_INFINITY)
 
 
 @lru_cache(maxsize=256)

@@ -58,6 +58,8 @@ def by_name(text: str) -> AbstractScheme:
         >>> by_name("normal:0.01"), by_name("kaiming_uniform")
         (normal(std=0.01), he_uniform())
     """
+    if not isinstance(text, str):
+        raise InputError(f"a scheme is named by a text such as 'he_normal', got {text!r}")
     name, colon, argument = text.strip().partition(":")
     key = name.strip().lower()
     key = ALIASES.get(key, key)

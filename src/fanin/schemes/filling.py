@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 from fanin.errors import InputError
 from fanin.noise import Distribution, Stream
@@ -33,13 +34,27 @@ def require_fillable(tensor: Tensor, name: str = "") -> None:
         raise InputError(f"{called} has type {tensor.dtype}; a scheme can draw {types}")
     if tensor.layout is not torch.strided:
         raise InputError(f"{called} is sparse ({tensor.layout}); a scheme draws dense tensors")
-    if any(
-        stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)
-    ):
+    if _overlaps(tensor):
         raise InputError(
-            f"{called} is expanded: several of its elements share one place in memory. "
+            f"{called} is a view whose elements share memory (expand, unfold). "
             "Give it memory of its own: tensor.contiguous()"
         )
+    if tensor.is_neg():
+        raise InputError(
+            f"{called} is a lazily negated view. Give it values of its own: tensor.resolve_neg()"
+        )
+
+
+def _overlaps(tensor: Tensor) -> bool:
+    """Whether two elements may share memory: an axis steps less far than those below it reach."""
+    reach = 0
+    axes = sorted(zip(tensor.stride(), tensor.shape, strict=True))
+    for stride, size in axes:
+        if size > 1:
+            if stride <= reach:
+                return True
+            reach += stride * (size - 1)
+    return False
 
 
 @torch.no_grad()
@@ -49,6 +64,9 @@ def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -
     plain = tensor.detach()
     if plain.dtype is torch.float32 and plain.device.type == "cpu" and plain.is_contiguous():
         distribution.fill(plain.view(-1).numpy(), stream, 0)
+        if not plain.is_inference():
+            # Written behind torch's back; autograd must know that saved values are stale.
+            increment_version(plain)
         return tensor
     target = (
         plain.view(-1)

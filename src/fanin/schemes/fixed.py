@@ -6,10 +6,11 @@ from typing import Self
 
 import attrs
 
+from fanin.errors import InputError
 from fanin.fans import Layout
 from fanin.noise import Constant, Distribution, Normal, TruncatedNormal, Uniform
 from fanin.noise.gaussian import truncated_moments
-from fanin.schemes.scheme import AbstractScheme
+from fanin.schemes.scheme import AbstractScheme, a_number, as_float
 
 _DEEP_LEARNING = "Goodfellow, Bengio, Courville. Deep Learning. MIT Press, 2016. Section 8.4"
 
@@ -81,7 +82,7 @@ class constant(AbstractScheme):
         Goodfellow, Bengio, Courville, Deep Learning, 2016, section 8.4.
     """
 
-    value: float
+    value: float = attrs.field(converter=as_float, validator=a_number)
 
     name = "constant"
     formula = "w = value"
@@ -116,8 +117,8 @@ class normal(AbstractScheme):
         Goodfellow, Bengio, Courville, Deep Learning, 2016, section 8.4.
     """
 
-    mean: float = 0.0
-    _std: float = 1.0
+    mean: float = attrs.field(default=0.0, converter=as_float, validator=a_number)
+    _std: float = attrs.field(default=1.0, converter=as_float, validator=a_number)
 
     name = "normal"
     formula = "w ~ N(mean, std^2)"
@@ -152,8 +153,8 @@ class uniform(AbstractScheme):
         Goodfellow, Bengio, Courville, Deep Learning, 2016, section 8.4.
     """
 
-    a: float = 0.0
-    b: float = 1.0
+    a: float = attrs.field(default=0.0, converter=as_float, validator=a_number)
+    b: float = attrs.field(default=1.0, converter=as_float, validator=a_number)
 
     name = "uniform"
     formula = "w ~ U[a, b)"
@@ -162,14 +163,18 @@ class uniform(AbstractScheme):
     argument = "bound"
 
     @classmethod
-    def from_number(cls, number: float) -> Self:
-        """U[-number, number)."""
-        return cls(-number, number)
+    def from_number(cls, value: float) -> Self:
+        """U[-bound, bound)."""
+        if value < 0:
+            raise InputError(f"the bound of scheme 'uniform' must not be negative, got {value}")
+        return cls(-value, value)
 
     def __attrs_post_init__(self) -> None:
         self.law(None)
 
     def law(self, layout: Layout | None) -> Distribution:
+        if self.a > self.b:
+            raise InputError(f"a ({self.a}) is above b ({self.b})")
         return Uniform(self.a, self.b)
 
 
@@ -203,10 +208,10 @@ class truncated_normal(AbstractScheme):
         13.10.1.
     """
 
-    mean: float = 0.0
-    _std: float = 1.0
-    low: float = -2.0
-    high: float = 2.0
+    mean: float = attrs.field(default=0.0, converter=as_float, validator=a_number)
+    _std: float = attrs.field(default=1.0, converter=as_float, validator=a_number)
+    low: float = attrs.field(default=-2.0, converter=as_float, validator=a_number)
+    high: float = attrs.field(default=2.0, converter=as_float, validator=a_number)
     corrected: bool = True
 
     name = "truncated_normal"
@@ -222,6 +227,7 @@ class truncated_normal(AbstractScheme):
         self.law(None)
 
     def law(self, layout: Layout | None) -> Distribution:
-        TruncatedNormal(self.mean, self._std, self.low, self.high)  # refuses a wrong interval
+        Normal(self.mean, self._std)  # refuses a wrong mean or std in these words
+        TruncatedNormal(low=self.low, high=self.high)  # and a wrong interval
         narrowed = truncated_moments(self.low, self.high)[1] if self.corrected else 1.0
         return TruncatedNormal(self.mean, self._std / narrowed, self.low, self.high)

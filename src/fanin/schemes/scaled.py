@@ -13,7 +13,7 @@ from fanin.errors import FanError, InputError, UnknownNameError
 from fanin.fans import Layout
 from fanin.noise import Distribution, Normal, TruncatedNormal, Uniform
 from fanin.noise.gaussian import truncated_moments
-from fanin.schemes.scheme import AbstractScheme
+from fanin.schemes.scheme import AbstractScheme, a_number, as_float
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Shape = Literal["normal", "truncated_normal", "uniform"]
@@ -80,9 +80,13 @@ def _one_of(what: str, value: str, kinds: object) -> None:
         raise UnknownNameError(what, str(value), get_args(kinds))
 
 
-def _not_negative(what: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise InputError(f"{what} must be finite and not negative, got {value!r}")
+# Its square is still a number, and a weight of that size has left float32's useful range.
+_GREATEST = 1e18
+
+
+def _in_range(what: str, value: float, least: float) -> None:
+    if not least <= value <= _GREATEST:
+        raise InputError(f"{what} must lie between {least:g} and {_GREATEST:g}, got {value!r}")
 
 
 @attrs.frozen(repr=False)
@@ -110,7 +114,7 @@ class variance_scaling(_VarianceScheme):
         open, as in jax.nn.initializers.variance_scaling.
     """
 
-    scale: float = 1.0
+    scale: float = attrs.field(default=1.0, converter=as_float, validator=a_number)
     mode: Mode = "fan_in"
     distribution: Shape = "truncated_normal"
 
@@ -124,7 +128,7 @@ class variance_scaling(_VarianceScheme):
     argument = "scale"
 
     def __attrs_post_init__(self) -> None:
-        _not_negative("scale", self.scale)
+        _in_range("scale", self.scale, 0.0)
         _one_of("mode", self.mode, Mode)
         _one_of("distribution", self.distribution, Shape)
 
@@ -134,7 +138,7 @@ class variance_scaling(_VarianceScheme):
 
 @attrs.frozen(repr=False)
 class _Xavier(_VarianceScheme):
-    gain: float = 1.0
+    gain: float = attrs.field(default=1.0, converter=as_float, validator=a_number)
 
     citation = (
         "Glorot, Bengio. Understanding the difficulty of training deep feedforward neural "
@@ -143,7 +147,7 @@ class _Xavier(_VarianceScheme):
     argument = "gain"
 
     def __attrs_post_init__(self) -> None:
-        _not_negative("gain", self.gain)
+        _in_range("gain", self.gain, 0.0)
 
     def scaling(self) -> tuple[float, Mode, Shape]:
         return self.gain**2, "fan_avg", self.shape
@@ -203,7 +207,7 @@ class xavier_uniform(_Xavier):
 
 @attrs.frozen(repr=False)
 class _He(_VarianceScheme):
-    negative_slope: float = 0.0
+    negative_slope: float = attrs.field(default=0.0, converter=as_float, validator=a_number)
     mode: Mode = "fan_in"
 
     citation = (
@@ -213,8 +217,7 @@ class _He(_VarianceScheme):
     argument = "negative_slope"
 
     def __attrs_post_init__(self) -> None:
-        if not math.isfinite(self.negative_slope):
-            raise InputError(f"negative_slope must be finite, got {self.negative_slope!r}")
+        _in_range("negative_slope", self.negative_slope, -_GREATEST)
         _one_of("mode", self.mode, Mode)
 
     def scaling(self) -> tuple[float, Mode, Shape]:

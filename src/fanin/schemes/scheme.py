@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
 
 import attrs
 
+from fanin.errors import InputError
 from fanin.fans import Layout, of_plain_weight
 from fanin.noise import Distribution
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def as_float(value: float) -> float:
+    """A converter: numbers of NumPy and integers become Python's floats."""
+    return value if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+
+
+def a_number(_: object, field: attrs.Attribute[float], value: object) -> None:
+    """A validator that names its field.
+
+    Raises:
+        InputError: the value is no number.
+    """
+    if not isinstance(value, float):
+        raise InputError(f"{field.alias} must be a number, got {value!r}")
 
 
 @runtime_checkable
@@ -82,8 +99,9 @@ class AbstractScheme:
                 device but meta.
             seed: an integer.
             name: names the noise; tensors of one model need different ones.
-            layout: how the weight is used. Without it a tensor of two axes is read as a
-                ``Linear`` weight, one of three to five as a ``Conv`` weight of one group.
+            layout: how the weight is used; the tensor may be a part of it. Without it a
+                tensor of two axes is read as a ``Linear`` weight, one of three to five as a
+                ``Conv`` weight of one group.
 
         Returns:
             The tensor.
@@ -102,9 +120,9 @@ class AbstractScheme:
         return fill_(tensor, self.law(layout), seed=seed, name=name)
 
     @classmethod
-    def from_number(cls, number: float) -> Self:
+    def from_number(cls, value: float) -> Self:
         """The scheme with its ``argument`` set, as a text such as ``"normal:0.01"`` asks."""
-        return cls(**{str(cls.argument): number})
+        return cls(**{str(cls.argument): value})
 
     @property
     def needs_layout(self) -> bool:
