@@ -16,7 +16,7 @@ from fanin.ensembles import Comparison, load
 from fanin.ensembles.grid import batches
 from tests.ensembles import models
 from tests.ensembles.models import Written
-from tests.ensembles.plain import OPTIMIZERS, assert_same_curve, index_of
+from tests.ensembles.plain import OPTIMIZERS, assert_same_curve, index_of, train_plainly
 
 STEPS = 12
 # A rate that throws each optimizer out of float32 within a few steps.
@@ -141,6 +141,59 @@ def test_looped_runs_are_frozen_and_reported_alike() -> None:
         assert run.diverged == (run.learning_rate == 1e38)
         if run.diverged:
             assert np.isnan(curve[run.diverged_at + 1 :]).all()
+
+
+def test_a_finite_loss_with_a_gradient_that_is_not_is_a_divergence() -> None:
+    def forward(self: Written, x: Tensor) -> Tensor:
+        return self.layer(x) + self.layer.bias.abs().sum().sqrt()  # its slope at 0 is infinite
+
+    result = _compare(lambda: Written(forward), ["he_normal"])
+    assert [run.diverged_at for run in result.runs] == [0, 0, 0]
+    assert np.isfinite(result.curves.loss[:, 0]).all()
+    assert np.isnan(result.curves.loss[:, 1:]).all()
+    assert np.ptp(result.curves.metric, axis=1).tolist() == [0.0, 0.0, 0.0]
+
+
+def _with_one_wild_sample() -> tuple[np.ndarray, np.ndarray]:
+    """A regression whose training part has one sample that no float32 can square."""
+    random = np.random.default_rng(5)
+    x = random.normal(size=(200, 3)).astype(np.float32)
+    y = x[:, :1] * 2 + random.normal(size=(200, 1))
+    trained_on = load((x, y)).x_train[7].numpy()
+    x[(x == trained_on).all(1)] = 1e30
+    return x, y
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_frozen_run_stays_where_it_was_although_its_later_batches_are_tame(
+    optimizer: str,
+) -> None:
+    samples = _with_one_wild_sample()
+    data, rate, steps = load(samples), 0.02, 8
+    result = _compare(
+        lambda: nn.Linear(3, 1), ["he_normal"], data=samples, learning_rates=[rate], steps=steps,
+        optimizer=optimizer, batch_size=32,
+    )  # fmt: skip
+    tested = 0
+    for run, losses, metrics in zip(
+        result.runs, result.curves.loss, result.curves.metric, strict=True
+    ):
+        drawn = itertools.islice(batches(run.seed, 150, 32), steps)
+        at = next((i for i, chosen in enumerate(drawn) if 7 in chosen), None)
+        assert run.diverged_at == at
+        if at is None or not 0 < at < steps - 1:
+            continue
+        tested += 1
+        plain = train_plainly(
+            lambda: nn.Linear(3, 1), "he_normal", seed=run.seed, rate=rate, steps=at,
+            data=samples, optimizer=optimizer, batch_size=32,
+        )  # fmt: skip
+        assert np.isnan(losses[at + 1 :]).all(), f"losses after the freeze: {losses[at + 1 :]}"
+        moved = float(np.ptp(metrics[at:]))
+        assert moved == 0, f"the metric moved by {moved:.2g} after the freeze"
+        assert abs(run.metric - plain.metric) < 1e-4, f"{run.metric}, plainly {plain.metric}"
+    assert tested, "no run froze in the middle"
+    assert len(data.x_train) == 150
 
 
 class _Shifted(nn.Module):

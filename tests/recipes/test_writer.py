@@ -111,7 +111,7 @@ def test_a_lazy_model_can_be_drawn_after_its_first_pass() -> None:
 def test_an_expanded_parameter_is_refused_by_name() -> None:
     model = small()
     model[2].weight = nn.Parameter(torch.ones(1, 3).expand(2, 3))
-    _assert_refused(lambda: fanin.init_(model, "he_normal"), model, "'2.weight'", "expanded")
+    _assert_refused(lambda: fanin.init_(model, "he_normal"), model, "'2.weight'", "expand")
 
 
 @pytest.mark.parametrize(
