@@ -42,9 +42,9 @@ class UnknownNameError(InputError):
         known: the names that exist.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
         offer = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names)}."
         super().__init__(f"no {kind} is called {name!r}. {offer}")
         self.name = name

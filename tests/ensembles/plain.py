@@ -15,8 +15,8 @@ from torch.nn import functional as F
 import fanin
 from fanin.ensembles import Comparison, Dataset, load
 from fanin.ensembles.datasets import DataLike
-from fanin.ensembles.execution import one_thread_a_worker
 from fanin.ensembles.grid import batches
+from fanin.ensembles.isolation import isolated
 from fanin.ensembles.template import build_under
 from fanin.recipes import RecipeLike
 
@@ -40,7 +40,7 @@ class Plain:
     metric: float
 
 
-@one_thread_a_worker()  # two threads on a busy core take ten times as long
+@isolated()  # two threads on a busy core take ten times as long
 def train_plainly(
     build: Build,
     recipe: RecipeLike,

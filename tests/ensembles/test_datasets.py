@@ -326,7 +326,6 @@ BAD_ARRAYS: dict[str, tuple[object, object, str]] = {
     "negative labels": (_x(), Y - 1, "count from 0, got -1"),
     "one-hot labels": (_x(), np.eye(2, dtype=np.int64)[Y], r"labels must have shape \(n,\)"),
     "labels of two axes": (_x(), _one_hot_with_a_rare_row(), r"labels must have shape \(n,\)"),
-    "x requires a gradient": (torch.ones(40, 3, requires_grad=True), Y, "gradient|grad|detach"),
 }
 
 
@@ -347,3 +346,9 @@ def test_what_is_no_data_is_refused_with_what_is(data: object) -> None:
 def test_a_misspelt_data_set_is_refused_with_the_nearest_name(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean (digits|fashion-mnist)"):
         load(name)
+
+
+def test_tensors_are_taken_whether_or_not_they_require_gradients() -> None:
+    x = torch.ones(40, 3, requires_grad=True)
+    assert load((x, Y)).x_train.shape == (30, 3)
+    assert x.requires_grad

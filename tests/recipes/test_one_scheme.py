@@ -152,12 +152,18 @@ def test_the_padding_row_is_zero_and_no_other(kind: type[nn.Embedding], padding:
     assert bits(model.weight) == bits(expected), f"{model.weight} instead of {expected}"
 
 
-@pytest.mark.parametrize("recipe", ["normal:0.02", "default"])
 @pytest.mark.parametrize("first", ["table", "head"])
-def test_a_padding_row_is_zero_also_where_the_table_is_tied(first: str, recipe: str) -> None:
+def test_a_padding_row_is_zero_also_where_the_table_is_tied(first: str) -> None:
     model = _Language(first, padding=2)
-    fanin.init_(_filled(model, 5.0), recipe)
+    fanin.init_(_filled(model, 5.0), "normal:0.02")
     _assert_constant(model.table.weight[2], 0, f"padding row, {first} registered first,")
+
+
+@pytest.mark.parametrize("first", ["table", "head"])
+def test_default_refuses_a_table_tied_to_a_head(first: str) -> None:
+    """Which of the two constructors drew it last cannot be seen in the model."""
+    with pytest.raises(ModelError, match=r"'table\.weight'.*are one parameter"):
+        fanin.init_(_Language(first, padding=2), "default")
 
 
 def test_tied_weights_of_one_layout_are_one_draw() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fanin.ensembles.isolation import borrowed
 from fanin.errors import DataError, UnknownNameError
 
 NAMES = ("digits", "fashion-mnist")
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_VARIABLE = "FANIN_FASHION_MNIST"
+_FEWEST_SAMPLES = 8
 _IDX_UBYTE = {1: 0x00000801, 3: 0x00000803}
 
 DataLike = str | tuple[Any, Any]
@@ -33,8 +36,8 @@ class Dataset:
 
     Args:
         name: for reports.
-        x_train, x_test: float32, one row a sample; inputs are standardised with the mean and
-            standard deviation of the training part, all features alike.
+        x_train, x_test: float32, one row a sample; of the named data sets standardised with
+            the mean and standard deviation of the training part, all features alike.
         y_train, y_test: int64 labels of shape (n,), or float32 targets of shape (n, k).
         shapes: forms in which one sample may be handed to a model, the first preferred.
         classes: number of labels, or None for regression.
@@ -82,6 +85,12 @@ def load(data: DataLike) -> Dataset:
         UnknownNameError: no data set bears the name.
         DataError: files absent or damaged, or arrays that do not fit.
     """
+    # scikit-learn and what it imports draw from Python's generator.
+    with borrowed(0, "data"):
+        return _load(data)
+
+
+def _load(data: DataLike) -> Dataset:
     if isinstance(data, str):
         name, _, folder = data.partition(":")
         if name == "digits" and not folder:
@@ -136,6 +145,11 @@ def _fashion_mnist(folder: str) -> Dataset:
         for part in ("train", "t10k")
         for kind, axes in (("images", 3), ("labels", 1))
     )
+    for images, labels in ((x_train, y_train), (x_test, y_test)):
+        if len(images) != len(labels):
+            raise DataError(
+                f"fashion-mnist: {where} has {len(images)} images and {len(labels)} labels"
+            )
     return _standardised("fashion-mnist", (x_train, y_train, x_test, y_test), ((784,), (1, 28, 28)))
 
 
@@ -151,49 +165,78 @@ def _read_idx(folder: Path, name: str, axes: int) -> NDArray[np.uint8]:
         )
     try:
         content = gzip.decompress(found.read_bytes()) if found.suffix else found.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"fashion-mnist: {found} cannot be read: {error}") from None
-    header = np.frombuffer(content[: 4 * (axes + 1)], ">u4")
-    values = np.frombuffer(content, np.uint8, offset=min(4 * (axes + 1), len(content)))
-    if header.size != axes + 1 or header[0] != _IDX_UBYTE[axes]:
+    size = 4 * (axes + 1)
+    header = [int(n) for n in np.frombuffer(content[: len(content[:size]) // 4 * 4], ">u4")]
+    if len(header) != axes + 1 or header[0] != _IDX_UBYTE[axes]:
         raise DataError(f"fashion-mnist: {found} is no IDX file of {axes} axes of bytes")
-    if values.size != math.prod(int(n) for n in header[1:]):
-        raise DataError(f"fashion-mnist: {found} is cut short: {values.size} values")
-    return values.reshape([int(n) for n in header[1:]])
+    values = np.frombuffer(content, np.uint8, offset=size)
+    if values.size != math.prod(header[1:]) or not values.size:
+        raise DataError(
+            f"fashion-mnist: {found} holds {values.size:,} values where its header says "
+            f"{' x '.join(map(str, header[1:]))}"
+        )
+    if axes == 3 and header[2:] != [28, 28]:
+        raise DataError(
+            f"fashion-mnist: images of {found} are {header[2]} x {header[3]}, not 28 x 28"
+        )
+    return values.reshape(header[1:])
 
 
 def _from_arrays(x: object, y: object) -> Dataset:
-    try:
-        inputs = np.asarray(x, np.float32)
-        answers = np.asarray(y)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"(x, y) must be arrays of numbers: {error}") from None
-    if inputs.ndim < 2 or len(inputs) != len(answers):
+    inputs, answers = _array("x", x), _array("y", y)
+    if inputs.ndim < 2 or answers.ndim < 1 or len(inputs) != len(answers):
         raise DataError(
             f"x must have shape (n, ...) and y length n, got {inputs.shape} and {answers.shape}"
         )
-    if len(inputs) < 8:
+    if len(inputs) < _FEWEST_SAMPLES:
         raise DataError(f"{len(inputs)} samples are too few; at least 8 are needed")
-    if not (np.isfinite(inputs).all() and np.isfinite(answers.astype(np.float64)).all()):
-        raise DataError("x and y must be finite; they hold NaN or infinity")
-    x_train, y_train, x_test, y_test = _split(inputs, answers)
     labels = answers.dtype.kind in "iub"
     if labels and answers.ndim != 1:
         raise DataError(f"labels must have shape (n,), got {answers.shape}")
     if labels and answers.min() < 0:
         raise DataError(f"labels count from 0, got {answers.min()}")
-    targets = [
-        torch.from_numpy(part.astype(np.int64))
-        if labels
-        else torch.from_numpy(part.astype(np.float32)).reshape(len(part), -1)
-        for part in (y_train, y_test)
-    ]
+    parts = _split(_float32("x", inputs), answers if labels else _float32("y", answers))
+    x_train, y_train, x_test, y_test = (torch.from_numpy(part) for part in parts)
     return Dataset(
         "arrays",
-        torch.from_numpy(x_train),
-        targets[0],
-        torch.from_numpy(x_test),
-        targets[1],
+        x_train,
+        y_train.long() if labels else y_train.reshape(len(y_train), -1),
+        x_test,
+        y_test.long() if labels else y_test.reshape(len(y_test), -1),
         (tuple(inputs.shape[1:]),),
         int(answers.max()) + 1 if labels else None,
     )
+
+
+def _array(name: str, values: object) -> NDArray[Any]:
+    """An array of real numbers.
+
+    Raises:
+        DataError: words, objects, complex numbers, or rows of unequal length.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} must be an array of real numbers, got {array.dtype}")
+    return array
+
+
+def _float32(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
+    """The array in float32.
+
+    Raises:
+        DataError: a value that is not finite there.
+    """
+    with np.errstate(over="ignore"):
+        converted = array.astype(np.float32)
+    if not np.isfinite(converted).all():
+        raise DataError(
+            f"{name} holds NaN, infinity, or numbers beyond float32; all must be finite"
+        )
+    return converted

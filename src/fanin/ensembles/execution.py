@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Event, Lock
 
-import torch
-
 from fanin.ensembles.grid import Cell, chunks
+from fanin.ensembles.isolation import reseed
 from fanin.ensembles.objective import Objective
 from fanin.ensembles.progress import Progress, shown
 from fanin.ensembles.stacking import Batched, Engine, Looped, Start, mismatch
@@ -26,25 +24,13 @@ Starts = Mapping[tuple[int, int], Start]
 """(number of the recipe, seed) -> where its runs begin."""
 
 
-@contextmanager
-def one_thread_a_worker() -> Iterator[None]:
-    """Keep torch at one thread: then bits do not depend on the number of processors, and
-    threads on a busy core do not wait for each other.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def proof(template: Template, starts: Sequence[Start]) -> str | None:
     """None where batched and single first steps agree for all starts, else what differs."""
-    engine = Batched(without_dropout(template.model), Objective.of(template.data))
+    quiet, objective = without_dropout(template.model), Objective.of(template.data)
+    engine, plain = Batched(quiet, objective), Looped(quiet, objective)
     size = _runs_at_once(template)
     for begin in range(0, len(starts), size):
-        found = mismatch(engine, starts[begin : begin + size])
+        found = mismatch(engine, plain, starts[begin : begin + size])
         if found is not None:
             return found
     return None
@@ -77,6 +63,8 @@ def train_all(
     total, done = len(grid) * settings.steps, 0
 
     def work(chunk: tuple[Cell, ...]) -> Trained | None:
+        if template.stochastic:
+            reseed(chunk[0].seed, f"chunk from recipe {chunk[0].recipe}")
         engine: Engine = (Batched if batched else Looped)(template.model, objective)
         own = [starts[cell.recipe, cell.seed] for cell in chunk]
         return train(chunk, own, engine, template.data, settings, go_on)
@@ -89,9 +77,11 @@ def train_all(
         return not stop.is_set()
 
     parts = chunks(grid, _runs_at_once(template))
+    # Threads share torch's generator: dropout would depend on which of them comes first.
+    workers = 1 if template.stochastic else min(thread_count(), len(parts))
     with (
         shown(progress, template.title, total) as tell,
-        ThreadPoolExecutor(min(thread_count(), len(parts))) as pool,
+        ThreadPoolExecutor(workers) as pool,
     ):
         futures = [pool.submit(work, chunk) for chunk in parts]
         try:

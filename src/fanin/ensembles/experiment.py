@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fanin.ensembles import optimizers
+from fanin.ensembles import arguments
+from fanin.ensembles.arguments import Grid
 from fanin.ensembles.comparison import Comparison
 from fanin.ensembles.datasets import DataLike, load
-from fanin.ensembles.execution import Starts, one_thread_a_worker, proof, train_all
+from fanin.ensembles.execution import Starts, proof, train_all
 from fanin.ensembles.grid import cells
+from fanin.ensembles.isolation import isolated
 from fanin.ensembles.objective import Objective
 from fanin.ensembles.progress import Progress
 from fanin.ensembles.runs import Curves, Run, Signals
 from fanin.ensembles.template import Build, Template, make_template
 from fanin.ensembles.training import Settings, Trained
-from fanin.ensembles.verdict import conclude, rank
-from fanin.errors import InputError
-from fanin.noise.streams import checked_seed
-from fanin.recipes import Recipe, RecipeLike, as_recipe
+from fanin.ensembles.verdict import conclude, rank, untrained
+from fanin.recipes import RecipeLike
 
 # Steps over which the training loss is averaged before it is held against the level.
 _SMOOTHED = 10
@@ -86,135 +85,84 @@ def compare(
         ['he_normal', 'zeros']
     """
     began = time.perf_counter()
-    grid = _Grid(
-        _named(recipes),
-        _seeds(seeds),
-        _rates(learning_rates, optimizer),
-        _settings(steps, batch_size, optimizer),
-    )
-    template = make_template(
-        build, load(data), depth=depth, width=width, activation=activation, batch_size=batch_size
-    )
-    with one_thread_a_worker():
+    with isolated():
+        grid = Grid(
+            arguments.entrants(recipes),
+            arguments.seeds(seeds),
+            arguments.rates(learning_rates, optimizer),
+        )
+        settings = arguments.settings(steps, batch_size, optimizer)
+        dataset = load(data)
+        level = arguments.level(level, dataset.uninformed_loss)
+        template = make_template(
+            build, dataset, depth=depth, width=width, activation=activation, batch_size=batch_size
+        )
         starts = {
-            (number, seed): template.start(recipe, name, seed, batch_size)
+            (number, seed): template.start(entrant.recipe, entrant.name, seed, batch_size)
             for seed in grid.seeds
-            for number, (_, name, recipe) in enumerate(grid.recipes)
+            for number, entrant in enumerate(grid.entrants)
         }
         looped = proof(template, list(starts.values()))
         trained, interrupted = train_all(
             template,
-            cells(len(grid.recipes), grid.seeds, grid.rates),
+            cells(len(grid.entrants), grid.seeds, grid.rates),
             starts,
-            grid.settings,
+            settings,
             batched=looped is None,
             progress=progress,
         )
-    outcome = _Outcome(trained, looped, interrupted, time.perf_counter() - began)
-    return _result(template, grid, starts, outcome, level)
-
-
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """What is to be run: recipes as (given, text, recipe), seeds, rates, and how."""
-
-    recipes: Sequence[tuple[RecipeLike, str, Recipe]]
-    seeds: tuple[int, ...]
-    rates: tuple[float, ...]
-    settings: Settings
+        outcome = _Outcome(
+            settings, level, trained, looped, interrupted, time.perf_counter() - began
+        )
+        return _result(template, grid, starts, outcome)
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """What came back from the training."""
 
+    settings: Settings
+    level: float
     trained: Sequence[Trained]
     looped: str | None
     interrupted: bool
     seconds: float
 
 
-def _named(recipes: Sequence[RecipeLike]) -> list[tuple[RecipeLike, str, Recipe]]:
-    if isinstance(recipes, str) or not isinstance(recipes, Sequence):
-        raise InputError(f"recipes must be a list, e.g. ['zeros', 'he_normal'], got {recipes!r}")
-    if not recipes:
-        raise InputError("recipes is empty; name at least one, e.g. 'he_normal'")
-    named = [
-        (given, given if isinstance(given, str) else str(as_recipe(given)), as_recipe(given))
-        for given in recipes
-    ]
-    names = [name for _, name, _ in named]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"recipe {twice!r} is given twice")
-    return named
-
-
-def _rates(learning_rates: Sequence[float] | None, optimizer: str) -> tuple[float, ...]:
-    optimizers.make(optimizer, torch.zeros(1))
-    if learning_rates is None:
-        return optimizers.DEFAULT_RATES[optimizer]
-    rates = tuple(float(rate) for rate in learning_rates)
-    if not rates:
-        raise InputError("learning_rates is empty; give at least one, e.g. (0.1,)")
-    for rate in rates:
-        if not 0 < rate < float("inf"):
-            raise InputError(f"a learning rate must be positive and finite, got {rate}")
-    return tuple(dict.fromkeys(rates))
-
-
-def _settings(steps: int, batch_size: int, optimizer: str) -> Settings:
-    for what, value in (("steps", steps), ("batch_size", batch_size)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{what} must be a positive integer, got {value!r}")
-    return Settings(steps, batch_size, optimizer)
-
-
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    chosen = range(checked_seed(seeds)) if isinstance(seeds, int) else seeds
-    distinct = tuple(dict.fromkeys(checked_seed(seed) for seed in chosen))
-    if not distinct:
-        raise InputError("seeds must name at least one seed")
-    return distinct
-
-
-def _result(
-    template: Template, grid: _Grid, starts: Starts, outcome: _Outcome, level: float | None
-) -> Comparison:
+def _result(template: Template, grid: Grid, starts: Starts, outcome: _Outcome) -> Comparison:
     data, objective = template.data, Objective.of(template.data)
-    level = data.uninformed_loss / 2 if level is None else level
     trained = outcome.trained
     done = [cell for part in trained for cell in part.cells]
-    a_seed = len(grid.recipes) * len(grid.rates)
+    a_seed = len(grid.entrants) * len(grid.rates)
     seeds = tuple(s for s in grid.seeds if sum(cell.seed == s for cell in done) == a_seed)
     if not seeds:
         raise KeyboardInterrupt
     kept = np.array([cell.seed in seeds for cell in done])
-    names = [name for _, name, _ in grid.recipes]
-    runs = tuple(run for part in trained for run in _runs(part, names, level) if run.seed in seeds)
+    names = [entrant.name for entrant in grid.entrants]
+    runs = tuple(
+        run for part in trained for run in _runs(part, names, outcome.level) if run.seed in seeds
+    )
     ranking = rank(
-        [(given, name) for given, name, _ in grid.recipes],
+        [(entrant.given, entrant.name) for entrant in grid.entrants],
         runs,
         metric_range=objective.metric_range,
     )
-    untrained = [
-        row.name for row in ranking if not row.train_loss < _TRAINED * data.uninformed_loss
-    ]
+    left_behind = untrained(ranking, runs, _TRAINED * data.uninformed_loss)
     return Comparison(
         title=template.title,
         data=data.name,
-        settings=grid.settings,
+        settings=outcome.settings,
         seeds=seeds,
         learning_rates=grid.rates,
         loss_name=objective.loss_name,
         metric_name=objective.metric_name,
         uninformed_loss=data.uninformed_loss,
-        level=level,
+        level=outcome.level,
         ranking=ranking,
         runs=runs,
         curves=Curves(
             np.concatenate([part.losses for part in trained])[kept],
-            np.array(grid.settings.measured_at),
+            np.array(outcome.settings.measured_at),
             np.concatenate([part.metric_curve for part in trained])[kept],
         ),
         signals=tuple(
@@ -222,7 +170,7 @@ def _result(
             for (number, seed), start in starts.items()
             if seed in seeds
         ),
-        conclusion=conclude(ranking, len(seeds), objective.metric_name, untrained),
+        conclusion=conclude(ranking, len(seeds), objective.metric_name, left_behind),
         looped=outcome.looped,
         interrupted=outcome.interrupted,
         seconds=outcome.seconds,

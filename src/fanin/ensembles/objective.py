@@ -60,10 +60,11 @@ class Objective:
     def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """What the metric averages per sample: hits, or 1 - squared error / spread.
 
-        Outputs that are not finite count as a miss.
+        Outputs that are not finite count as a miss, or as minus infinity.
         """
         if self.classes is None:
-            return 1 - (outputs - targets).square().mean(-1) / self.spread
+            scores = 1 - (outputs - targets).square().mean(-1) / self.spread
+            return torch.nan_to_num(scores, nan=-float("inf"), neginf=-float("inf"))
         hits = outputs.argmax(-1) == targets
         return (hits & torch.isfinite(outputs).all(-1)).float()
 

@@ -124,8 +124,10 @@ def stack(states: Sequence[Mapping[str, Tensor]]) -> State:
 _TOLERANCE = 1e-3
 
 
-def mismatch(engine: Engine, starts: Sequence[Start]) -> str | None:
+def mismatch(engine: Engine, plain_engine: Engine, starts: Sequence[Start]) -> str | None:
     """Run the first step of each start stacked; say how it differs from the plain passes.
+
+    The outputs of the evaluation are held against those of a loop as well.
 
     Losses are compared relative to themselves, gradients relative to the largest gradient of
     the model: a bias before a batch norm has a true gradient of zero, and its rounding says
@@ -134,12 +136,15 @@ def mismatch(engine: Engine, starts: Sequence[Start]) -> str | None:
     parameters = {k: p.requires_grad_() for k, p in stack([s.parameters for s in starts]).items()}
     x = torch.stack([start.batch[0] for start in starts])
     y = torch.stack([start.batch[1] for start in starts])
+    buffers = stack([s.buffers for s in starts])
     try:
-        losses, gradients = engine.losses_and_gradients(
-            parameters, stack([s.buffers for s in starts]), x, y
-        )
+        seen = engine.outputs(parameters, buffers, x[0])
+        losses, gradients = engine.losses_and_gradients(parameters, buffers, x, y)
     except Exception as error:  # noqa: BLE001 - whatever a model does that cannot be mapped
         return f"it cannot be mapped over runs ({type(error).__name__}: {_first_line(error)})"
+    truth = plain_engine.outputs(parameters, stack([s.buffers for s in starts]), x[0])
+    if not _agree(seen, truth):
+        return "batched outputs of the evaluation differ from plain ones"
     for run, start in enumerate(starts):
         loss, plain = float(losses[run]), start.plain.loss
         if _finite(plain) != _finite(loss):
@@ -159,6 +164,16 @@ def mismatch(engine: Engine, starts: Sequence[Start]) -> str | None:
                     f"(largest gradient {largest:.2g})"
                 )
     return None
+
+
+def _agree(seen: Tensor, truth: Tensor) -> bool:
+    """Whether outputs (R, ...) agree, relative to the largest finite one of each run."""
+    finite = truth.isfinite()
+    if not torch.equal(seen.isfinite(), finite):
+        return False
+    off = torch.where(finite, (seen - truth).abs(), 0.0).flatten(1).amax(1)
+    size = torch.where(finite, truth.abs(), 0.0).flatten(1).amax(1)
+    return bool((off <= _TOLERANCE * size).all())
 
 
 def _finite(value: float) -> bool:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.parameter import is_lazy
 
 from fanin.ensembles.architectures import Size, mlp
 from fanin.ensembles.datasets import Dataset
 from fanin.ensembles.first_pass import first_pass
 from fanin.ensembles.grid import batches
+from fanin.ensembles.isolation import borrowed
 from fanin.ensembles.objective import Objective
-from fanin.ensembles.random_state import borrowed
+from fanin.ensembles.probing import copied, in_its_shape, is_stochastic, require_no_hidden_state
 from fanin.ensembles.stacking import Start, State
 from fanin.errors import FaninError, InputError, ModelError, UnknownNameError
 from fanin.recipes import Default, Recipe
@@ -27,12 +29,21 @@ BUILT_IN = ("mlp",)
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A model whose weights are replaced, the way to make another, and data in its shape."""
+    """The one architecture of a comparison.
+
+    Args:
+        model: whose weights are replaced.
+        build: makes another.
+        data: in the shape that the model takes.
+        title: in words.
+        stochastic: whether a training pass draws random numbers, as dropout does.
+    """
 
     model: nn.Module
     build: Build
     data: Dataset
     title: str
+    stochastic: bool
 
     def start(self, recipe: Recipe, name: str, seed: int, batch_size: int) -> Start:
         """The state that a recipe and seed give, and a plain first pass from it.
@@ -44,10 +55,10 @@ class Template:
             ModelError: the recipe does not apply to the model.
         """
         if isinstance(recipe, Default):
-            model = build_under(self.build, seed)
+            model = copied(build_under(self.build, seed)).train()
             require_same_architecture(self.model, model)
         else:
-            model = copy.deepcopy(self.model)
+            model = copied(self.model)
             try:
                 recipe.plan(model).init_(model, seed)
             except FaninError as error:
@@ -58,7 +69,28 @@ class Template:
         batch = self.data.x_train[chosen], self.data.y_train[chosen]
         with borrowed(seed, "first pass"):
             plain = first_pass(without_dropout(self.model), parameters, buffers, batch, objective)
+        if isinstance(recipe, Default):
+            self._require_no_other_values(model, batch, objective)
         return Start(parameters, buffers, plain, batch)
+
+    def _require_no_other_values(
+        self, model: nn.Module, batch: tuple[Tensor, Tensor], objective: Objective
+    ) -> None:
+        """Raise where a model that was built differs from one with its parameters and buffers."""
+        with borrowed(0, "own pass"), torch.no_grad():
+            own = float(objective.loss(without_dropout(model)(batch[0]), batch[1]))
+        with borrowed(0, "own pass"), torch.no_grad():
+            state = split_state(model)
+            shared = functional_call(
+                without_dropout(self.model), {**state[0], **state[1]}, (batch[0],)
+            )
+            same = float(objective.loss(shared, batch[1]))
+        if own != same and not (math.isnan(own) and math.isnan(same)):
+            raise ModelError(
+                "build draws values that are neither parameters nor buffers (plain attributes), "
+                f"so two models of equal weights differ: loss {own:.6g} and {same:.6g}. "
+                "Register them with register_buffer"
+            )
 
 
 def split_state(model: nn.Module) -> tuple[State, State]:
@@ -70,7 +102,7 @@ def split_state(model: nn.Module) -> tuple[State, State]:
 
 def without_dropout(model: nn.Module) -> nn.Module:
     """A copy whose dropout layers pass everything: for passes that must agree exactly."""
-    quiet = copy.deepcopy(model).train()
+    quiet = copied(model).train()
     for module in quiet.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001 - no public base class
             module.eval()
@@ -89,13 +121,14 @@ def make_template(
             cannot take or score a batch of the data.
     """
     make, title = _maker(build, data, depth=depth, width=width, activation=activation)
-    model = build_under(make, 0)
-    require_same_architecture(model, build_under(make, 1))
-    model.train()
-    batch = min(batch_size, len(data.x_train))
-    shaped = _in_its_shape(model, data, batch, Objective.of(data))
+    model = copied(build_under(make, 0)).train()
+    require_same_architecture(model, copied(build_under(make, 1)).train())
+    shaped = in_its_shape(model, data, min(batch_size, len(data.x_train)))
+    batch = shaped.x_train[:batch_size]
+    require_no_hidden_state(model, batch)
     size = sum(p.numel() for p in model.parameters())
-    return Template(model, make, shaped, title or f"{type(model).__name__}, {size:,} parameters")
+    title = title or f"{type(model).__name__}, {size:,} parameters"
+    return Template(model, make, shaped, title, is_stochastic(model, batch))
 
 
 def _maker(
@@ -181,20 +214,3 @@ def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 def _first_difference(one: str, other: str) -> str:
     pairs = zip(one.splitlines(), other.splitlines(), strict=False)
     return next((f"{a.strip()} / {b.strip()}" for a, b in pairs if a != b), "their number")
-
-
-def _in_its_shape(model: nn.Module, data: Dataset, batch: int, objective: Objective) -> Dataset:
-    failures: list[str] = []
-    for shape in data.shapes:
-        shaped = data.in_shape(shape)
-        x = shaped.x_train[:batch]
-        try:
-            with torch.no_grad(), borrowed(0, "shape"):
-                outputs: Tensor | object = copy.deepcopy(model)(x)
-        except Exception as error:  # noqa: BLE001 - a forward pass may raise anything
-            text = str(error).strip().partition("\n")[0]
-            failures.append(f"  {tuple(x.shape)}: {type(error).__name__}: {text[:200]}")
-            continue
-        objective.require_outputs(outputs, shaped, batch)
-        return shaped
-    raise ModelError(f"the model cannot take a batch of {data.name}:\n" + "\n".join(failures))

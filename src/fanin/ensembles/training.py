@@ -70,7 +70,8 @@ def train(
 ) -> Trained | None:
     """Train the runs of one chunk together.
 
-    A run whose loss or gradient is not finite is frozen at the parameters it then has.
+    A run whose loss or gradient is not finite is frozen: it keeps the parameters and buffers
+    that it had before that step.
 
     Args:
         cells, starts: the runs and where each begins.
@@ -99,6 +100,7 @@ def train(
     curve = [_metric(engine, parameters, buffers, data, objective, held_out)]
     for step in range(settings.steps):
         chosen = torch.stack([next(stream) for stream in streams])[of_seed]
+        before = {name: buffer.clone() for name, buffer in buffers.items()}
         loss, gradients = engine.losses_and_gradients(
             parameters, buffers, data.x_train[chosen], data.y_train[chosen]
         )
@@ -106,16 +108,16 @@ def train(
         sound = torch.isfinite(loss) & _all_finite(gradients)
         losses[alive, step] = loss[alive]
         diverged_at[alive & ~sound] = step
-        alive = alive & sound
-        if not alive.all():
-            for gradient in gradients:
-                gradient[~alive] = 0.0
+        frozen = ~(alive & sound)
+        if frozen.any():
+            gradients = [torch.where(_over(frozen, g), 0.0, g) for g in gradients]
+            for name, buffer in buffers.items():
+                buffer[frozen] = before[name][frozen]
         with torch.no_grad():
-            before = None if alive.all() else [leaf[~alive].clone() for leaf in leaves]
+            kept = [leaf[frozen].clone() for leaf in leaves]
             optimizer.step(leaves, gradients)
-            if before is not None:  # momentum and decay move a run without any gradient
-                for leaf, values in zip(leaves, before, strict=True):
-                    leaf[~alive] = values
+            for leaf, values in zip(leaves, kept, strict=True):
+                leaf[frozen] = values  # momentum and decay move a run without any gradient
         if step + 1 in settings.measured_at:
             curve.append(_metric(engine, parameters, buffers, data, objective, held_out))
         if not go_on(runs):
@@ -131,6 +133,10 @@ def train(
         metric.numpy(),
         diverged_at.numpy(),
     )
+
+
+def _over(runs: Tensor, like: Tensor) -> Tensor:
+    return runs.view(-1, *[1] * (like.ndim - 1))
 
 
 def _all_finite(gradients: Sequence[Tensor]) -> Tensor:

@@ -66,7 +66,9 @@ def rank(
         for run in own:
             by_rate.setdefault(run.learning_rate, []).append(run)
         best.append((given, name, min(by_rate.values(), key=_loss_order)))
-    best.sort(key=lambda entry: (-_mean(entry[2], "metric"), _mean(entry[2], "train_loss")))
+    best.sort(
+        key=lambda entry: (-_or_worst(_mean(entry[2], "metric")), _mean(entry[2], "train_loss"))
+    )
     p_values = _holm([_paired_p(best[0][2], entry[2]) for entry in best[1:]])
     return tuple(
         RankingRow(
@@ -98,10 +100,14 @@ def _mean(runs: Sequence[Run], field: str) -> float:
     return float(_values(runs, field).mean())
 
 
+def _or_worst(metric: float) -> float:
+    return -math.inf if math.isnan(metric) else metric
+
+
 def _interval(
     values: NDArray[np.float64], metric_range: tuple[float, float]
 ) -> tuple[float, float]:
-    if len(values) < 2:
+    if len(values) < 2 or not np.isfinite(values).all():
         return math.nan, math.nan
     error = float(stats.sem(values))
     mean = float(values.mean())
@@ -112,9 +118,10 @@ def _interval(
 
 
 def _paired_p(first: Sequence[Run], second: Sequence[Run]) -> float:
-    differences = _values(first, "metric") - _values(second, "metric")
-    if len(differences) < 2:
+    ours, theirs = _values(first, "metric"), _values(second, "metric")
+    if len(ours) < 2 or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         return math.nan
+    differences = ours - theirs
     if np.ptp(differences) <= 1e-12 * max(1.0, float(np.abs(differences).max())):
         # Without spread the statistic is 0/0 or infinite.
         return 0.0 if abs(differences[0]) > 1e-12 else 1.0
@@ -136,8 +143,28 @@ def _holm(p_values: Sequence[float]) -> list[float]:
 
 def _median_steps(runs: Sequence[Run]) -> int | None:
     steps = sorted(math.inf if r.steps_to_level is None else r.steps_to_level for r in runs)
-    middle = steps[len(steps) // 2]
-    return None if middle == math.inf else int(middle)
+    upper, lower = steps[len(steps) // 2], steps[(len(steps) - 1) // 2]
+    return None if upper == math.inf else round((lower + upper) / 2)
+
+
+def untrained(ranking: Sequence[RankingRow], runs: Sequence[Run], loss: float) -> tuple[str, ...]:
+    """Recipes whose training loss did not fall below ``loss``, in the median over seeds.
+
+    Args:
+        ranking: each recipe with its best rate.
+        runs: all runs.
+        loss: where training begins to show, somewhat below the uninformed loss.
+    """
+    names = []
+    for row in ranking:
+        own = [
+            run.train_loss
+            for run in runs
+            if run.recipe == row.name and run.learning_rate == row.learning_rate
+        ]
+        if not sorted(own)[len(own) // 2] < loss:
+            names.append(row.name)
+    return tuple(names)
 
 
 def conclude(
@@ -153,6 +180,10 @@ def conclude(
     """
     best = ranking[0]
     trained = [row for row in ranking if row.name not in untrained]
+    if trained and best not in trained:
+        # The best on held-out data has learned something, whatever its training loss says.
+        trained.insert(0, best)
+        untrained = [name for name in untrained if name != best.name]
     said: list[str] = []
     if not trained:
         said.append("No recipe trained: none got below the loss of a guess without input.")
@@ -173,7 +204,7 @@ def _comparisons(
 ) -> list[str]:
     rivals = [row for row in trained if row is not best]
     beaten = [row.name for row in rivals if row.p_value < SIGNIFICANT]
-    equal = [row.name for row in rivals if not row.p_value < SIGNIFICANT]
+    equal = [row.name for row in rivals if row.p_value >= SIGNIFICANT]
     said = [f"{best.name} has the highest {metric}, {best.metric:.3f}."]
     if beaten:
         said.append(f"It beats {_listed(beaten)} (p < {SIGNIFICANT}, paired over {seeds} seeds).")

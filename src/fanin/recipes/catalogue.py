@@ -29,6 +29,10 @@ def as_recipe(recipe: RecipeLike) -> Recipe:
         >>> as_recipe("normal:0.01"), as_recipe("default")
         (OneScheme(scheme=normal(std=0.01)), Default())
     """
+    if isinstance(recipe, type):
+        raise InputError(
+            f"{recipe.__name__} is a class; call it, e.g. {recipe.__name__}(), to get a recipe"
+        )
     if isinstance(recipe, str):
         return _named(recipe)
     if isinstance(recipe, Recipe):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import attrs
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
 from fanin.errors import ModelError
 from fanin.recipes.plan import Plan, Row
-from fanin.recipes.roles import own_parameters
+from fanin.recipes.roles import NORMS, own_parameters
 from fanin.schemes import AbstractScheme, constant, normal, ones, uniform, zeros
 
 Rule = Callable[[Any, str], AbstractScheme]
@@ -31,11 +32,15 @@ def _conv(module: _ConvNd, _: str) -> AbstractScheme:
 
 
 def _attention(module: nn.MultiheadAttention, name: str) -> AbstractScheme:
-    if name.endswith("bias"):
-        return zeros()
     if name in {"bias_k", "bias_v"}:
         return normal(std=math.sqrt(2 / (2 * module.embed_dim)))
-    rows, columns = getattr(module, name).shape
+    if name.endswith("bias"):
+        return zeros()
+    return _xavier(getattr(module, name))
+
+
+def _xavier(weight: Tensor) -> AbstractScheme:
+    rows, columns = weight.shape
     bound = math.sqrt(6 / (rows + columns))
     return uniform(-bound, bound)
 
@@ -44,22 +49,23 @@ def _norm(_: nn.Module, name: str) -> AbstractScheme:
     return ones() if name == "weight" else zeros()
 
 
-def _prelu(module: nn.PReLU, _: str) -> AbstractScheme:
-    return constant(module.init)
+_WEIGHT_AND_BIAS = re.compile("weight|bias")
+_GATES = re.compile(r"(weight|bias)_(ih|hh|hr)(_l\d+)?(_reverse)?")
+_PROJECTIONS = re.compile("(in|[qkv])_proj_weight|in_proj_bias|bias_[kv]")
 
-
-_RULES: Mapping[type[nn.Module], Rule] = {
-    nn.Linear: lambda m, _: _bound(m.in_features),
-    _ConvNd: _conv,
-    nn.Bilinear: lambda m, _: _bound(m.in1_features),
-    nn.Embedding: lambda _, __: normal(),
-    nn.EmbeddingBag: lambda _, __: normal(),
-    nn.RNNBase: lambda m, _: _bound(m.hidden_size),
-    nn.RNNCellBase: lambda m, _: _bound(m.hidden_size),
-    nn.MultiheadAttention: _attention,
-    nn.PReLU: _prelu,
-    **dict.fromkeys((_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), _norm),
-}
+# A class of torch.nn, the names of the parameters that it makes, and how it draws them.
+_RULES: Sequence[tuple[type[nn.Module], re.Pattern[str], Rule]] = (
+    (nn.Linear, _WEIGHT_AND_BIAS, lambda m, _: _bound(m.in_features)),
+    (_ConvNd, _WEIGHT_AND_BIAS, _conv),
+    (nn.Bilinear, _WEIGHT_AND_BIAS, lambda m, _: _bound(m.in1_features)),
+    (nn.Embedding, _WEIGHT_AND_BIAS, lambda _, __: normal()),
+    (nn.EmbeddingBag, _WEIGHT_AND_BIAS, lambda _, __: normal()),
+    (nn.RNNBase, _GATES, lambda m, _: _bound(m.hidden_size)),
+    (nn.RNNCellBase, _GATES, lambda m, _: _bound(m.hidden_size)),
+    (nn.MultiheadAttention, _PROJECTIONS, _attention),
+    (nn.PReLU, _WEIGHT_AND_BIAS, lambda m, _: constant(m.init)),
+    *((norm, _WEIGHT_AND_BIAS, _norm) for norm in NORMS),
+)
 
 
 @attrs.frozen
@@ -91,48 +97,53 @@ class Default:
             ModelError: a parameter whose module is not one of torch.nn's, or is lazy.
         """
         rows: dict[Tensor, Row] = {}
-        attention: dict[str, Row] = {}
         for path, module, name, parameter in own_parameters(model):
             full = f"{path}.{name}" if path else name
-            scheme = _rule(full, module)(module, name)
-            rows[parameter] = Row(
-                rows[parameter].parameter if parameter in rows else full,
+            row = Row(
+                full,
                 tuple(parameter.shape),
-                scheme,
+                _rule(full, module, name)(module, name),
                 f"as {type(module).__name__} draws it when it is made",
                 padding_index=getattr(module, "padding_idx", None) if name == "weight" else None,
             )
-            if isinstance(module, nn.MultiheadAttention):
-                attention.update(_output_bias(path, module))
-        return Plan("default", tuple(attention.get(row.parameter, row) for row in rows.values()))
+            known = rows.setdefault(parameter, row)
+            if (known.scheme, known.padding_index) != (row.scheme, row.padding_index):
+                raise ModelError(
+                    f"{known.parameter!r} and {row.parameter!r} are one parameter, which their "
+                    f"modules draw as {known.scheme!r} and as {row.scheme!r}: recipe 'default' "
+                    "cannot tell which came first. Take a recipe of one scale, e.g. 'normal:0.02'"
+                )
+        for parameter, scheme, reason in _redrawn(model):
+            rows[parameter] = replace(rows[parameter], scheme=scheme, reason=reason)
+        return Plan("default", tuple(rows.values()))
 
 
-def _output_bias(path: str, module: nn.MultiheadAttention) -> Iterator[tuple[str, Row]]:
-    """Attention zeroes the bias of the Linear that it holds."""
-    name = f"{path}.out_proj.bias".lstrip(".")
-    bias = module.out_proj.bias
-    if bias is not None:
-        yield name, Row(name, tuple(bias.shape), zeros(), "as MultiheadAttention sets it")
+def _redrawn(model: nn.Module) -> Iterator[tuple[Tensor, AbstractScheme, str]]:
+    """What a module draws again in the modules that it holds, inner modules first."""
+    for module in reversed(list(model.modules())):
+        if isinstance(module, nn.MultiheadAttention) and module.out_proj.bias is not None:
+            yield module.out_proj.bias, zeros(), "as MultiheadAttention sets it"
+        if isinstance(module, nn.Transformer):
+            for parameter in module.parameters():
+                if parameter.ndim > 1:
+                    yield parameter, _xavier(parameter), "as Transformer draws it (Xavier)"
 
 
-def _rule(name: str, module: nn.Module) -> Rule:
-    for kind, rule in _RULES.items():
-        if isinstance(module, kind) and not _redefines(type(module), kind):
+def _rule(full_name: str, module: nn.Module, name: str) -> Rule:
+    for kind, names, rule in _RULES:
+        if isinstance(module, kind) and names.fullmatch(name) and not _redefines(module, kind):
             return rule
     raise ModelError(
-        f"parameter {name!r} belongs to {type(module).__name__}, which is not a module of "
+        f"parameter {full_name!r} belongs to {type(module).__name__}, which is not a module of "
         "torch.nn or draws its parameters in its own way: recipe 'default' cannot redraw it. "
         "Build the model again under torch.manual_seed, or take another recipe"
     )
 
 
-def _redefines(own: type[nn.Module], kind: type[nn.Module]) -> bool:
+def _redefines(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a class outside torch.nn draws its parameters by code of its own."""
-    return (
-        any(
-            base.__dict__.keys() & {"reset_parameters", "_reset_parameters"}
-            for base in own.__mro__
-            if not base.__module__.startswith("torch.nn.")
-        )
-        and own is not kind
+    return type(module) is not kind and any(
+        base.__dict__.keys() & {"reset_parameters", "_reset_parameters"}
+        for base in type(module).__mro__
+        if not base.__module__.startswith("torch.nn.")
     )

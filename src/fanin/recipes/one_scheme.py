@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import attrs
 from torch import Tensor, nn
 
@@ -49,6 +51,8 @@ class OneScheme:
         for use in uses(model):
             row = self._row(use)
             known = rows.setdefault(use.parameter, row)
+            if known.padding_index is None and row.padding_index is not None:
+                rows[use.parameter] = replace(known, padding_index=row.padding_index)
             if known.layout is not None and row.layout is not None:
                 self._require_agreement(known, known.layout, row, row.layout)
         return Plan(str(self), tuple(rows.values()))

@@ -65,7 +65,7 @@ _WEIGHT_LAYOUTS: Mapping[type[nn.Module], Callable[[Any], Layout]] = {
     nn.EmbeddingBag: lambda m: fans.embedding(m.weight.shape),
     nn.Bilinear: lambda m: fans.bilinear(m.weight.shape),
 }
-_NORMS: tuple[type[nn.Module], ...] = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+NORMS: tuple[type[nn.Module], ...] = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 KNOWN_MODULES = (
     "Linear, Conv1d to Conv3d, ConvTranspose1d to ConvTranspose3d, Embedding, EmbeddingBag, "
@@ -108,9 +108,9 @@ def _use(full_name: str, name: str, parameter: Tensor, module: nn.Module) -> Use
             return Use(full_name, parameter, module, Role.WEIGHT, layout(module), padding)
         if isinstance(module, kind) and name == "bias":
             return Use(full_name, parameter, module, Role.BIAS)
-    if isinstance(module, _NORMS) and name == "weight":
+    if isinstance(module, NORMS) and name == "weight":
         return Use(full_name, parameter, module, Role.NORM_SCALE)
-    if isinstance(module, _NORMS) and name == "bias":
+    if isinstance(module, NORMS) and name == "bias":
         return Use(full_name, parameter, module, Role.NORM_SHIFT)
     if isinstance(module, nn.PReLU) and name == "weight":
         return Use(full_name, parameter, module, Role.SLOPE)

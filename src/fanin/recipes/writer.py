@@ -48,7 +48,11 @@ def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
 
 @torch.no_grad()
 def _draw(row: Row, parameter: Tensor, seed: int, name: str) -> None:
-    row.scheme.init_(parameter, seed=seed, name=name, layout=row.layout)
+    try:
+        row.scheme.init_(parameter, seed=seed, name=name, layout=row.layout)
+    except Exception as error:
+        error.add_note(f"while {row.scheme!r} drew parameter {row.parameter!r}")
+        raise
     if row.padding_index is not None:
         parameter[row.padding_index].zero_()
 
