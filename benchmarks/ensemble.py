@@ -1,6 +1,6 @@
 """The batched ensemble against a plain PyTorch loop over the same runs, in turns.
 
-Run: ``.venv/bin/python benchmarks/ensemble.py`` (about three minutes). The loop is what a
+Run: ``.venv/bin/python benchmarks/ensemble.py`` (about four minutes). The loop is what a
 user would write: one model, one optimizer and one training after the other, with torch at
 one thread (its fastest for models of this size) and at all.
 """
@@ -20,10 +20,10 @@ from fanin.ensembles.grid import batches
 from fanin.noise.threads import thread_count
 
 RECIPES = ("xavier_normal", "xavier_uniform", "he_normal", "he_uniform")
-SEEDS, RATES, STEPS, BATCH = 8, (0.01, 0.03, 0.1, 0.3), 40, 64
-TURNS = 5
+SEEDS, RATES, STEPS, BATCH = 8, (0.01, 0.03, 0.1, 0.3), 100, 64
+TURNS = 3
 # A sample of the runs is enough to time the loop: its runs do not know of each other.
-LOOPED_RUNS = 8
+LOOPED_RUNS = 6
 
 
 def loop(depth: int, width: int, threads: int) -> float:

@@ -16,7 +16,7 @@ from fanin import schemes
 from fanin.noise.threads import thread_count
 
 ELEMENTS = 1 << 24
-TURNS = 9
+TURNS = 15
 
 Work = Callable[[], object]
 

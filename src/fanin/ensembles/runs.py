@@ -43,7 +43,7 @@ class Curves:
     Args:
         loss: minibatch loss before each step, (runs, steps); NaN once a run is frozen.
         measured_at: numbers of steps taken when the metric was measured, (points,).
-        metric: held-out metric, (runs, points), on at most 1,000 samples.
+        metric: held-out metric, (runs, points), on at most 500 samples.
     """
 
     loss: NDArray[np.float32]

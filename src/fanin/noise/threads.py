@@ -38,18 +38,20 @@ def thread_count() -> int:
 def fill_in_pieces(fill: FillPiece, out: NDArray[np.float32], start: int) -> None:
     """Call ``fill(piece, start of the piece)`` over all of ``out``, on several threads.
 
-    A pool of our own and not numba's: OpenMP's ends a process that forks, and numba's own
-    queue ends one that fills from two threads. The kernels release the GIL.
+    Threads of our own and not numba's: OpenMP's end a process that forks, and numba's own
+    queue ends one that fills from two threads. The kernels release the GIL. The caller fills
+    the first piece itself: measured, a caller that only waits costs a third of the speed.
     """
     pieces = min(thread_count(), out.size // _PIECE)
     if pieces <= 1:
         fill(out, start)
         return
     bounds = [out.size * i // pieces for i in range(pieces + 1)]
-    with ThreadPoolExecutor(pieces) as pool:
-        parts = [
+    with ThreadPoolExecutor(pieces - 1) as pool:
+        others = [
             pool.submit(fill, out[low:high], start + low)
-            for low, high in itertools.pairwise(bounds)
+            for low, high in itertools.pairwise(bounds[1:])
         ]
-        for part in parts:
-            part.result()
+        fill(out[: bounds[1]], start)
+        for other in others:
+            other.result()
