@@ -215,9 +215,9 @@ def test_chunks_hold_every_run_once_in_order(size: int) -> None:
 def test_the_curves_of_the_metric_begin_before_training_and_end_with_it() -> None:
     result = _compare(models.mlp, ["he_normal"], steps=45)
     at = result.curves.measured_at
-    assert (at[0], at[-1], len(at)) == (0, 45, 21)
+    assert (at[0], at[-1], len(at)) == (0, 45, 9)
     assert (np.diff(at) > 0).all()
-    assert result.curves.metric.shape == (2, 21)
+    assert result.curves.metric.shape == (2, 9)
     start = fanin.init_(models.mlp(), "he_normal", seed=1).eval()
     data = load("digits")
     hits = float((start(data.x_test).argmax(1) == data.y_test).float().mean())
