@@ -5,7 +5,8 @@ from __future__ import annotations
 from fanin.recipes.catalogue import RecipeLike, as_recipe, init_
 from fanin.recipes.default import Default
 from fanin.recipes.one_scheme import OneScheme
-from fanin.recipes.plan import Plan, Row
+from fanin.recipes.plan import Plan
 from fanin.recipes.recipe import Recipe
+from fanin.recipes.row import Row
 
 __all__ = ["Default", "OneScheme", "Plan", "Recipe", "RecipeLike", "Row", "as_recipe", "init_"]

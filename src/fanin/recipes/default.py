@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from fanin.errors import ModelError
-from fanin.recipes.plan import Plan, Row
+from fanin.recipes.plan import Plan
 from fanin.recipes.roles import NORMS, own_parameters
+from fanin.recipes.row import Row
 from fanin.schemes import AbstractScheme, constant, normal, ones, uniform, zeros
 
 Rule = Callable[[Any, str], AbstractScheme]

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from fanin.errors import FanError, ModelError
 from fanin.fans import Layout
-from fanin.recipes.plan import Plan, Row
+from fanin.recipes.plan import Plan
 from fanin.recipes.roles import Role, Use, uses
+from fanin.recipes.row import Row
 from fanin.schemes import AbstractScheme, Scheme, constant, ones, zeros
 
 _OTHERS: dict[Role, tuple[AbstractScheme, str]] = {

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from fanin.errors import InputError, ModelError
 from fanin.noise.streams import checked_seed
+from fanin.recipes.row import Row
 from fanin.schemes.filling import require_fillable
-
-if TYPE_CHECKING:
-    from fanin.recipes.plan import Row
 
 
 def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
