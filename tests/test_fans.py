@@ -367,3 +367,31 @@ def test_the_torus_has_no_border():
 def test_a_stride_that_does_not_fit_a_transposed_convolution(stride):
     with pytest.raises(FanError, match="2 positive steps are needed"):
         conv_transpose((3, 4, 5, 5), stride=stride)
+
+
+@pytest.mark.parametrize(
+    ("module", "fans"),
+    [
+        (torch.nn.Linear(3, 5), (3, 5)),
+        (torch.nn.Conv1d(4, 6, 3), (12, 18)),
+        (torch.nn.Conv2d(32, 32, 3, groups=32), (9, 9)),
+        (torch.nn.Conv3d(4, 6, 2, groups=2), (16, 24)),
+        (torch.nn.ConvTranspose2d(8, 12, 4, stride=2), (32, 192)),
+        (torch.nn.ConvTranspose1d(8, 12, 4, groups=4), (8, 12)),
+        (torch.nn.Embedding(7, 5), (1, 5)),
+        (torch.nn.EmbeddingBag(7, 5), (1, 5)),
+        (torch.nn.Bilinear(3, 4, 5), (12, 20)),
+        (torch.nn.MultiheadAttention(8, 2).out_proj, (8, 8)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_layout_of_a_module(module, fans):
+    layout = Layout.of(module)
+    assert (layout.fan_in, layout.fan_out) == fans
+    assert layout.shape == tuple(module.weight.shape)
+
+
+@pytest.mark.parametrize("module", [torch.nn.LayerNorm(4), torch.nn.LSTM(3, 4), "a module"])
+def test_a_module_without_known_fans(module):
+    with pytest.raises(FanError, match=f"no fan_in for the weight of {type(module).__name__}"):
+        Layout.of(module)

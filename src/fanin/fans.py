@@ -9,8 +9,9 @@ one joins only a part of its channels, an embedding looks one row up and sums no
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fanin.errors import FanError
 
@@ -38,6 +39,33 @@ class Layout:
     fan_out: float
     out_axis: int = 0
     groups: int = 1
+
+    @classmethod
+    def of(cls, module: object) -> Layout:
+        """The layout of ``module.weight``, for a module of torch.nn or a subclass of one.
+
+        Args:
+            module: a Linear, Conv1d to 3d, ConvTranspose1d to 3d, Embedding, EmbeddingBag or
+                Bilinear.
+
+        Raises:
+            FanError: another module: its weight has no fans, or they are not known.
+
+        Example:
+            >>> import torch
+            >>> layout = Layout.of(torch.nn.ConvTranspose2d(8, 12, 4, stride=2))
+            >>> layout.fan_in, layout.fan_out
+            (32, 192)
+        """
+        for base in type(module).__mro__:
+            layout = _OF_MODULE.get(f"{base.__module__}.{base.__name__}")
+            if layout is not None:
+                return layout(module)
+        known = ", ".join(name.rpartition(".")[2].strip("_") for name in _OF_MODULE)
+        raise FanError(
+            f"no fan_in for the weight of {type(module).__name__}: fans are known for {known}. "
+            "Build the layout of the operation that uses it: fanin.fans.linear((out, in)), ..."
+        )
 
 
 def linear(shape: Sequence[int]) -> Layout:
@@ -132,6 +160,19 @@ def of_plain_weight(shape: Sequence[int]) -> Layout:
         "maps inputs to outputs has 2 to 5. Give a layout (fanin.fans), or a scheme without fans "
         "(zeros, ones, constant, normal, uniform, truncated_normal)"
     )
+
+
+# By name, so that torch is not imported here.
+_OF_MODULE: Mapping[str, Callable[[Any], Layout]] = {
+    "torch.nn.modules.linear.Linear": lambda m: linear(m.weight.shape),
+    "torch.nn.modules.conv._ConvTransposeNd": lambda m: conv_transpose(
+        m.weight.shape, stride=m.stride, groups=m.groups
+    ),
+    "torch.nn.modules.conv._ConvNd": lambda m: conv(m.weight.shape, groups=m.groups),
+    "torch.nn.modules.sparse.Embedding": lambda m: embedding(m.weight.shape),
+    "torch.nn.modules.sparse.EmbeddingBag": lambda m: embedding(m.weight.shape),
+    "torch.nn.modules.linear.Bilinear": lambda m: bilinear(m.weight.shape),
+}
 
 
 def _axes(op: str, shape: Sequence[int], count: int, meaning: str) -> tuple[int, ...]:

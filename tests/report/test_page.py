@@ -142,5 +142,22 @@ def test_several_comparisons_share_one_page(comparison: Comparison, tmp_path: Pa
     assert "Get the same again" not in text
 
 
+def test_a_notebook_shows_the_page_in_a_frame(
+    browser: WebDriver, comparison: Comparison, tmp_path: Path
+) -> None:
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><p>above</p>{comparison._repr_html_()}<p>below</p>")
+    opened(browser, notebook)
+    browser.switch_to.frame(browser.find_element(By.TAG_NAME, "iframe"))
+    assert browser.find_element(By.CSS_SELECTOR, ".conclusion").text == comparison.conclusion
+    browser.switch_to.default_content()
+    assert [p.text for p in browser.find_elements(By.TAG_NAME, "p")] == ["above", "below"]
+
+
+def test_its_repr_is_a_line_and_not_all_runs(comparison: Comparison) -> None:
+    assert repr(comparison).startswith("<Comparison: mlp, 24 hidden layers of 16, relu, 20 runs.")
+    assert len(repr(comparison)) < 600
+
+
 def test_the_same_comparison_gives_the_same_page(comparison: Comparison) -> None:
     assert page([comparison]) == page([comparison])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """What came of a comparison.
 
@@ -76,6 +76,15 @@ class Comparison:
         from fanin.report.page import write_page
 
         return write_page([self], path, command=command)
+
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.title}, {len(self.runs)} runs. {self.conclusion}>"
+
+    def _repr_html_(self) -> str:
+        """The page, framed, for notebooks."""
+        from fanin.report.page import framed_page
+
+        return framed_page(self)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from fanin.report.terminal import comparison_view

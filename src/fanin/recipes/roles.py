@@ -1,22 +1,20 @@
 """What each parameter of a torch.nn module is: a weight with a layout, a bias, a norm's scale.
 
-The tables below are the only place that knows modules. A parameter that they do not know is
-an error with its name, never a guess.
+Layouts come from fanin.fans; the tables below are the only other place that knows modules.
+A parameter that they do not know is an error with its name, never a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 
-from fanin import fans
 from fanin.errors import ModelError
 from fanin.fans import Layout
 
@@ -52,19 +50,13 @@ class Use:
     padding_index: int | None = None
 
 
-def _conv_layout(module: _ConvNd) -> Layout:
-    if isinstance(module, _ConvTransposeNd):
-        return fans.conv_transpose(module.weight.shape, stride=module.stride, groups=module.groups)
-    return fans.conv(module.weight.shape, groups=module.groups)
-
-
-_WEIGHT_LAYOUTS: Mapping[type[nn.Module], Callable[[Any], Layout]] = {
-    nn.Linear: lambda m: fans.linear(m.weight.shape),
-    _ConvNd: _conv_layout,
-    nn.Embedding: lambda m: fans.embedding(m.weight.shape),
-    nn.EmbeddingBag: lambda m: fans.embedding(m.weight.shape),
-    nn.Bilinear: lambda m: fans.bilinear(m.weight.shape),
-}
+_WITH_FANS: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    _ConvNd,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.Bilinear,
+)
 NORMS: tuple[type[nn.Module], ...] = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 KNOWN_MODULES = (
@@ -102,12 +94,11 @@ def own_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tens
 
 
 def _use(full_name: str, name: str, parameter: Tensor, module: nn.Module) -> Use:
-    for kind, layout in _WEIGHT_LAYOUTS.items():
-        if isinstance(module, kind) and name == "weight":
-            padding = getattr(module, "padding_idx", None)
-            return Use(full_name, parameter, module, Role.WEIGHT, layout(module), padding)
-        if isinstance(module, kind) and name == "bias":
-            return Use(full_name, parameter, module, Role.BIAS)
+    if isinstance(module, _WITH_FANS) and name == "weight":
+        padding = getattr(module, "padding_idx", None)
+        return Use(full_name, parameter, module, Role.WEIGHT, Layout.of(module), padding)
+    if isinstance(module, _WITH_FANS) and name == "bias":
+        return Use(full_name, parameter, module, Role.BIAS)
     if isinstance(module, NORMS) and name == "weight":
         return Use(full_name, parameter, module, Role.NORM_SCALE)
     if isinstance(module, NORMS) and name == "bias":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fanin.ensembles import Comparison
 from fanin.report import figures, summaries
@@ -45,6 +45,16 @@ def page(comparisons: Sequence[Comparison], *, command: str | None = None) -> st
         comparisons=[_view(comparison) for comparison in comparisons],
         command=command,
         versions=versions(),
+    )
+
+
+def framed_page(comparison: Comparison) -> str:
+    """The page in a frame of its own, so that its styles stay inside."""
+    inner = escape(page([comparison]))
+    return str(
+        Markup('<iframe srcdoc="{}" style="width:100%;height:60rem;border:0"></iframe>').format(
+            inner
+        )
     )
 
 
