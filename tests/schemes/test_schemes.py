@@ -835,3 +835,19 @@ class TestNumbers:
             assert drawn.max() < 2.0
             assert drawn.max() > 2.0 - 1e-5
         assert uniform(0.5, 0.5).init_(torch.empty(9)).eq(0.5).all()
+
+
+def test_a_wrong_name_in_the_module_offers_the_nearest_right_ones():
+    with pytest.raises(AttributeError, match=r"no scheme 'he_norml'\. Did you mean he_normal"):
+        _ = schemes.he_norml
+    assert not hasattr(schemes, "__path_that_is_not_there__")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_long_tensor_of_any_type_in_inference_mode(dtype, monkeypatch):
+    """Long enough for two threads, which do not inherit the mode."""
+    monkeypatch.setenv("FANIN_NUM_THREADS", "2")
+    expected = normal().init_(torch.empty(600_000, dtype=dtype), name="w")
+    with torch.inference_mode():
+        drawn = normal().init_(torch.empty(600_000, dtype=dtype), name="w")
+        assert drawn.equal(expected)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fanin.errors import InputError
 from fanin.noise import gaussian, kernels
 from fanin.noise.streams import Stream
-from fanin.noise.threads import fill_in_pieces
+from fanin.noise.threads import in_pieces
 
 _LATTICE_BITS = 32
 # An interval of at least 2^24 lattice points is cut as finely as float32 can tell.
@@ -95,10 +95,10 @@ class Uniform:
         low, width = np.float32(self.low), np.float32(self.high - self.low)
         below_high = np.nextafter(np.float32(self.high), np.float32(-np.inf))
         top = max(low, below_high)
-        fill_in_pieces(
-            lambda piece, at: kernels.fill_uniform(piece, at, stream.words, low, width, top),
-            out,
-            start,
+        words = stream.words
+        in_pieces(
+            lambda a, b: kernels.fill_uniform(out[a:b], start + a, words, low, width, top),
+            out.size,
         )
 
 
@@ -116,9 +116,8 @@ class Normal:
 
     def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
         mean, std = np.float32(self.mean), np.float32(self.std)
-        fill_in_pieces(
-            lambda piece, at: kernels.fill_normal(piece, at, stream.words, mean, std), out, start
-        )
+        words = stream.words
+        in_pieces(lambda a, b: kernels.fill_normal(out[a:b], start + a, words, mean, std), out.size)
 
 
 _Cut = tuple[
@@ -193,6 +192,5 @@ class TruncatedNormal:
 
     def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
         cut = self._cut()
-        fill_in_pieces(
-            lambda piece, at: kernels.fill_truncated(piece, at, stream.words, cut), out, start
-        )
+        words = stream.words
+        in_pieces(lambda a, b: kernels.fill_truncated(out[a:b], start + a, words, cut), out.size)

@@ -1,4 +1,4 @@
-"""Cut a long fill into pieces and let threads fill them."""
+"""Cut long work on elements into pieces for threads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fanin.errors import InputError
 
 # Below it a second thread costs more than it brings (about 0.25 ms of one thread's work).
 _PIECE = 1 << 18
 
-FillPiece = Callable[[NDArray[np.float32], int], None]
+Work = Callable[[int, int], None]
+"""Told the first element of a piece and the one behind its last."""
 
 
 def thread_count() -> int:
@@ -35,23 +33,20 @@ def thread_count() -> int:
     return os.cpu_count() or 1
 
 
-def fill_in_pieces(fill: FillPiece, out: NDArray[np.float32], start: int) -> None:
-    """Call ``fill(piece, start of the piece)`` over all of ``out``, on several threads.
+def in_pieces(work: Work, count: int) -> None:
+    """Call ``work(low, high)`` for pieces that make up [0, count), on several threads.
 
     Threads of our own and not numba's: OpenMP's end a process that forks, and numba's own
-    queue ends one that fills from two threads. The kernels release the GIL. The caller fills
+    queue ends one that fills from two threads. The kernels release the GIL. The caller does
     the first piece itself: measured, a caller that only waits costs a third of the speed.
     """
-    pieces = min(thread_count(), out.size // _PIECE)
+    pieces = min(thread_count(), count // _PIECE)
     if pieces <= 1:
-        fill(out, start)
+        work(0, count)
         return
-    bounds = [out.size * i // pieces for i in range(pieces + 1)]
+    bounds = [count * i // pieces for i in range(pieces + 1)]
     with ThreadPoolExecutor(pieces - 1) as pool:
-        others = [
-            pool.submit(fill, out[low:high], start + low)
-            for low, high in itertools.pairwise(bounds[1:])
-        ]
-        fill(out[: bounds[1]], start)
+        others = [pool.submit(work, *piece) for piece in itertools.pairwise(bounds[1:])]
+        work(0, bounds[1])
         for other in others:
             other.result()

@@ -1,5 +1,7 @@
 """One tensor: a scheme is a frozen object that draws it from named noise."""
 
+import difflib
+
 from fanin.schemes.catalogue import ALIASES, SCHEMES, by_name
 from fanin.schemes.fixed import constant, normal, ones, truncated_normal, uniform, zeros
 from fanin.schemes.scaled import (
@@ -12,6 +14,13 @@ from fanin.schemes.scaled import (
     xavier_uniform,
 )
 from fanin.schemes.scheme import AbstractScheme, Scheme
+
+
+def __getattr__(name: str) -> object:
+    near = difflib.get_close_matches(name, [*SCHEMES, *ALIASES], n=3, cutoff=0.5)
+    offer = f". Did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'fanin.schemes' has no scheme {name!r}{offer}")
+
 
 kaiming_normal = he_normal
 kaiming_uniform = he_uniform

@@ -9,10 +9,11 @@ from torch.autograd.graph import increment_version
 
 from fanin.errors import InputError
 from fanin.noise import Distribution, Stream
+from fanin.noise.threads import in_pieces
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-# 256 KiB of float32: stays in a core's cache, and is all the memory a fill needs.
-_WINDOW = 1 << 16
+# 128 KiB of float32 a thread: stays in a core's cache, and is all the memory a fill needs.
+_WINDOW = 1 << 15
 
 
 def require_fillable(tensor: Tensor, name: str = "") -> None:
@@ -73,11 +74,17 @@ def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -
         if plain.is_contiguous()
         else torch.empty_like(plain, memory_format=torch.contiguous_format).view(-1)
     )
-    window = np.empty(min(_WINDOW, target.numel()), np.float32)
-    for start in range(0, target.numel(), _WINDOW):
-        part = window[: min(_WINDOW, target.numel() - start)]
-        distribution.fill(part, stream, start)
-        target[start : start + part.size].copy_(torch.from_numpy(part))
+
+    def fill_part(low: int, high: int) -> None:
+        window = np.empty(min(_WINDOW, high - low), np.float32)
+        # The mode belongs to a thread, and the piece may be another thread's.
+        with torch.inference_mode(plain.is_inference()):
+            for start in range(low, high, _WINDOW):
+                part = window[: min(_WINDOW, high - start)]
+                distribution.fill(part, stream, start)
+                target[start : start + part.size].copy_(torch.from_numpy(part))
+
+    in_pieces(fill_part, target.numel())
     if not plain.is_contiguous():
         plain.copy_(target.view(plain.shape))
     return tensor
