@@ -78,7 +78,7 @@ def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -
     def fill_part(low: int, high: int) -> None:
         window = np.empty(min(_WINDOW, high - low), np.float32)
         # The mode belongs to a thread, and the piece may be another thread's.
-        with torch.inference_mode(plain.is_inference()):
+        with torch.inference_mode(target.is_inference()):
             for start in range(low, high, _WINDOW):
                 part = window[: min(_WINDOW, high - start)]
                 distribution.fill(part, stream, start)
