@@ -395,3 +395,14 @@ def test_the_layout_of_a_module(module, fans):
 def test_a_module_without_known_fans(module):
     with pytest.raises(FanError, match=f"no fan_in for the weight of {type(module).__name__}"):
         Layout.of(module)
+
+
+@pytest.mark.parametrize("shape", [5, (-3, 4), (3.5, 4), "ab", None])
+def test_a_shape_that_is_none(shape):
+    with pytest.raises(FanError, match="the shape of linear's weight must be a tuple of sizes"):
+        linear(shape)
+
+
+def test_a_lazy_module_has_no_fans_yet():
+    with pytest.raises(FanError, match="once they have a shape"):
+        Layout.of(torch.nn.LazyLinear(3))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from fanin.errors import FanError
@@ -59,11 +60,12 @@ class Layout:
         """
         for base in type(module).__mro__:
             layout = _OF_MODULE.get(f"{base.__module__}.{base.__name__}")
-            if layout is not None:
+            if layout is not None and not _is_lazy(module):
                 return layout(module)
         known = ", ".join(name.rpartition(".")[2].strip("_") for name in _OF_MODULE)
         raise FanError(
-            f"no fan_in for the weight of {type(module).__name__}: fans are known for {known}. "
+            f"no fan_in for the weight of {type(module).__name__}: fans are known for {known}, "
+            "once they have a shape. "
             "Build the layout of the operation that uses it: fanin.fans.linear((out, in)), ..."
         )
 
@@ -175,16 +177,30 @@ _OF_MODULE: Mapping[str, Callable[[Any], Layout]] = {
 }
 
 
+def _is_lazy(module: Any) -> bool:
+    return bool(type(module.weight).__name__ == "UninitializedParameter")
+
+
 def _axes(op: str, shape: Sequence[int], count: int, meaning: str) -> tuple[int, ...]:
-    if len(shape) != count:
+    sizes = _sizes(op, shape)
+    if len(sizes) != count:
         raise FanError(f"the weight of {op} has shape {meaning}, got {tuple(shape)}")
-    return tuple(shape)
+    return sizes
 
 
 def _kernel(op: str, shape: Sequence[int], meaning: str) -> tuple[int, int, int]:
-    if len(shape) < 3:
+    sizes = _sizes(op, shape)
+    if len(sizes) < 3:
         raise FanError(f"the weight of {op} has shape {meaning}, got {tuple(shape)}")
-    return shape[0], shape[1], math.prod(shape[2:])
+    return sizes[0], sizes[1], math.prod(sizes[2:])
+
+
+def _sizes(op: str, shape: Sequence[int]) -> tuple[int, ...]:
+    if not isinstance(shape, Sequence) or not all(
+        isinstance(size, Integral) and size >= 0 for size in shape
+    ):
+        raise FanError(f"the shape of {op}'s weight must be a tuple of sizes, got {shape!r}")
+    return tuple(int(size) for size in shape)
 
 
 def _divides(op: str, groups: int, channels: int, shape: Sequence[int]) -> None:

@@ -35,6 +35,9 @@ def growing(sizes=iter(range(8, 1000))):
 def broken():
     raise RuntimeError("no weights today")
 
+def leaving():
+    raise SystemExit(5)
+
 def no_model():
     return 3
 

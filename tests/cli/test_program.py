@@ -19,7 +19,8 @@ def test_help_and_version(fanin: Fanin) -> None:
 def test_an_unknown_verb(fanin: Fanin) -> None:
     done = fanin("comare")
     assert done.returncode == 2
-    assert "No such command 'comare'" in done.stderr
+    assert "No such command 'comare'. Did you mean compare?" in done.stderr
+    assert "No such command 'xyz'" in fanin("xyz").stderr
 
 
 def test_schemes_lists_all_with_formula_use_and_source(fanin: Fanin) -> None:

@@ -57,7 +57,7 @@ def train_plainly(
 
     The recipe ``default`` is what ``build`` does under the generators of this seed.
     """
-    samples = load(data) if shape is None else load(data).in_shape(shape)
+    samples = load(data) if shape is None else load(data).in_form(shape, torch.float32)
     if recipe == "default":
         model = build_under(build, seed)
     else:

@@ -78,7 +78,7 @@ def test_the_split_is_the_same_at_every_call_and_touches_no_generator() -> None:
 
 def test_a_shape_changes_the_form_and_no_number() -> None:
     data = load("digits")
-    images = data.in_shape((1, 8, 8))
+    images = data.in_form((1, 8, 8), torch.float32)
     assert images.x_train.shape == (1347, 1, 8, 8)
     assert images.shapes == ((1, 8, 8),)
     assert torch.equal(images.x_test.flatten(1), data.x_test)
@@ -342,7 +342,7 @@ def test_what_is_no_data_is_refused_with_what_is(data: object) -> None:
         load(data)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["digit", "Digits", "fashion_mnist", "digits:folder"])
+@pytest.mark.parametrize("name", ["digit", "fashion_mnist", "digits:folder"])
 def test_a_misspelt_data_set_is_refused_with_the_nearest_name(name: str) -> None:
     with pytest.raises(UnknownNameError, match=r"Did you mean (digits|fashion-mnist)"):
         load(name)

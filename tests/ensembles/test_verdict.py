@@ -11,7 +11,7 @@ from scipy import stats
 
 import fanin
 from fanin.ensembles import RankingRow, Run
-from fanin.ensembles.verdict import conclude, rank
+from fanin.ensembles.verdict import Idle, conclude, idle, rank
 from tests.claims import assert_close
 from tests.ensembles import models
 
@@ -213,7 +213,7 @@ def test_steps_to_level_of_evenly_many_seeds_lies_between_the_middle_ones() -> N
 
 def _said(metrics: Mapping[str, Sequence[float]], untrained: Sequence[str] = ()) -> str:
     seeds = len(next(iter(metrics.values())))
-    return conclude(list(ranked(metrics).values()), seeds, "accuracy", untrained)
+    return conclude(list(ranked(metrics).values()), seeds, "accuracy", Idle(tuple(untrained)))
 
 
 def test_the_conclusion_names_what_is_beaten_and_what_is_not() -> None:
@@ -279,3 +279,23 @@ def test_zeros_do_not_train_and_the_comparison_says_so() -> None:
         means = [float(np.mean(curve[i : i + 10])) for i in range(91)]
         first = next((i + 10 for i, m in enumerate(means) if m <= result.level), None)
         assert run_.steps_to_level == first
+
+
+def test_a_recipe_that_classifies_well_has_trained_whatever_its_loss_says() -> None:
+    result = fanin.compare(
+        "mlp", ["normal:3", "zeros"], depth=2, width=32, steps=60, seeds=3, progress=False
+    )
+    assert "normal:3 did not train" not in result.conclusion
+    assert "normal:3 did better than a guess only at a rate of greater" in result.conclusion
+    assert "cannot be told apart" not in result.conclusion
+
+
+def test_one_bad_seed_of_an_even_number_does_not_decide() -> None:
+    runs = [
+        Run("a", seed, 0.1, loss, 0.1, diverged=False, diverged_at=None, steps_to_level=None)
+        for seed, loss in enumerate([1.0, 1.1, 2.9, 3.0])
+    ]
+    ranking = rank([("a", "a")], runs)
+    assert idle(ranking, runs, 2.0, 0.5) == Idle(everywhere=("a",))
+    assert idle(ranking, runs, 2.1, 0.5) == Idle()
+    assert idle(ranking, runs, 2.0, 0.05) == Idle()

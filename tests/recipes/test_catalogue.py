@@ -172,3 +172,12 @@ def test_errors_of_a_model_are_value_errors_of_fanin() -> None:
         fanin.init_(nn.LSTM(2, 2), "he_normal")
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, fanin.FaninError)
+
+
+def test_recipes_are_called_by_their_names() -> None:
+    recipes = fanin.recipes
+    assert recipes.he_normal(0.2) == OneScheme(fanin.schemes.he_normal(0.2))
+    assert recipes.kaiming_uniform() == as_recipe("he_uniform")
+    assert recipes.default() == Default()
+    with pytest.raises(AttributeError, match=r"no recipe 'he_norml'\. Did you mean he_normal"):
+        _ = recipes.he_norml

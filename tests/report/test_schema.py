@@ -20,9 +20,10 @@ def test_holds_the_numbers_of_the_comparison(comparison: Comparison) -> None:
     assert len(data["runs"]) == len(comparison.runs) == 5 * 2 * 2
     for i, run in enumerate(data["runs"]):
         assert run["recipe"] == comparison.runs[i].recipe
-        assert len(run["loss_curve"]) == 12
+        curve = data["curves"]["loss"][i]
+        assert len(curve) == 12
         np.testing.assert_allclose(
-            [np.nan if v is None else v for v in run["loss_curve"]],
+            [np.nan if v is None else v for v in curve],
             np.where(np.isfinite(comparison.curves.loss[i]), comparison.curves.loss[i], np.nan),
             rtol=1e-5,
         )

@@ -337,7 +337,7 @@ class TestScale:
 
     @pytest.mark.parametrize("scheme", WITH_FANS, ids=repr)
     def test_what_needs_fans_says_so(self, scheme):
-        with pytest.raises(FanError, match="needs the layout of the weight") as error:
+        with pytest.raises(FanError, match="depends on the layout of the weight") as error:
             scheme.std()
         assert repr(scheme) in str(error.value)
 
@@ -851,3 +851,9 @@ def test_a_long_tensor_of_any_type_in_inference_mode(dtype, monkeypatch):
     with torch.inference_mode():
         drawn = normal().init_(torch.empty(600_000, dtype=dtype), name="w")
         assert drawn.equal(expected)
+
+
+@pytest.mark.parametrize("layout", ["linear", (3, 4)])
+def test_what_is_no_layout_is_refused(layout):
+    with pytest.raises(FanError, match="depends on the layout of the weight"):
+        he_normal().init_(torch.empty(3, 4), layout=layout)

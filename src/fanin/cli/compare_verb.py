@@ -99,6 +99,6 @@ def _architecture(target: str | None, model: str | None) -> Any:
 def _data(text: str) -> Any:
     if ":" not in text or text.startswith("fashion-mnist:"):
         return text
-    from fanin.cli.targets import load_target
+    from fanin.cli.targets import call_target
 
-    return load_target(text)()
+    return call_target(text)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("init")
 @click.argument("target")
 @click.option("--recipe", required=True, metavar="NAME[:NUMBER]", help="E.g. he_normal.")
-@click.option("--seed", default=0, show_default=True, help="Names the noise.")
+@click.option("--seed", default=0, show_default=True, help="Another seed gives other weights.")
 @click.option("--output", type=click.Path(), help="Write the weights here, as safetensors.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def command(target: str, recipe: str, seed: int, output: str | None, as_json: bool) -> None:
@@ -51,16 +51,10 @@ def command(target: str, recipe: str, seed: int, output: str | None, as_json: bo
 def _model(target: str) -> nn.Module:
     from torch import nn
 
-    from fanin.cli.targets import load_target
+    from fanin.cli.targets import call_target
     from fanin.errors import ModelError
 
-    try:
-        model = load_target(target)()
-    except ModelError:
-        raise
-    except Exception as error:
-        text = f"{type(error).__name__}: {error}"
-        raise ModelError(f"calling {target!r} failed: {text}") from error
+    model = call_target(target)
     if not isinstance(model, nn.Module):
         raise ModelError(f"{target!r} must return a torch.nn.Module, got {type(model).__name__}")
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from importlib import import_module
 
@@ -31,6 +32,14 @@ class _Verbs(click.Group):
         command = import_module(f"fanin.cli.{cmd_name}_verb").command
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], _VERBS, n=1)
+        if args[0] not in _VERBS and near:
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

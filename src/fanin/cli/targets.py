@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from fanin.errors import InputError
+from fanin.errors import FaninError, InputError
 
 
 def load_target(text: str) -> Callable[[], object]:
@@ -25,7 +25,7 @@ def load_target(text: str) -> Callable[[], object]:
         sys.path.insert(0, here)
     try:
         found: object = import_module(module_name)
-    except Exception as error:  # noqa: BLE001 - importing runs the user's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs the user's code
         raise InputError(_import_failed(module_name, error)) from None
     for part in name.split("."):
         if not hasattr(found, part):
@@ -38,7 +38,22 @@ def load_target(text: str) -> Callable[[], object]:
     return found
 
 
-def _import_failed(module: str, error: Exception) -> str:
+def call_target(text: str) -> object:
+    """What the callable that a TARGET names returns.
+
+    Raises:
+        InputError: as ``load_target``, or the call fails.
+    """
+    target = load_target(text)
+    try:
+        return target()
+    except FaninError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"calling {text!r} failed: {type(error).__name__}: {error}") from error
+
+
+def _import_failed(module: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and module.startswith(error.name):
         return f"there is no module {module!r} in {Path.cwd()} or among the installed packages"
     return f"importing {module!r} failed: {type(error).__name__}: {error}"

@@ -54,8 +54,10 @@ class Size:
         for what, value in (("depth", self.depth), ("width", self.width)):
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise InputError(f"{what} must be a positive integer, got {value!r}")
-        if self.activation not in ACTIVATIONS:
+        known = str(self.activation).lower()
+        if known not in ACTIVATIONS:
             raise UnknownNameError("activation", self.activation, ACTIVATIONS)
+        object.__setattr__(self, "activation", known)
 
 
 def mlp(inputs: tuple[int, ...], outputs: int, size: Size) -> nn.Sequential:

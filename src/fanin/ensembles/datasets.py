@@ -7,7 +7,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ NAMES = ("digits", "fashion-mnist")
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_VARIABLE = "FANIN_FASHION_MNIST"
 _FEWEST_SAMPLES = 8
+# NumPy knows no bfloat16.
+_SHORT_FLOATS = (torch.bfloat16, torch.float16)
 _IDX_UBYTE = {1: 0x00000801, 3: 0x00000803}
 
 DataLike = str | tuple[Any, Any]
@@ -41,6 +43,7 @@ class Dataset:
         y_train, y_test: int64 labels of shape (n,), or float32 targets of shape (n, k).
         shapes: forms in which one sample may be handed to a model, the first preferred.
         classes: number of labels, or None for regression.
+        whole: whether the inputs are integers, which a model may want to look up.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Dataset:
     y_test: Tensor
     shapes: tuple[tuple[int, ...], ...]
     classes: int | None
+    whole: bool = False
 
     @property
     def uninformed_loss(self) -> float:
@@ -58,16 +62,23 @@ class Dataset:
             return float((self.y_train - self.y_train.mean(0)).square().mean())
         return math.log(self.classes)
 
-    def in_shape(self, shape: tuple[int, ...]) -> Dataset:
-        """The same samples, each in this shape."""
-        return Dataset(
-            self.name,
-            self.x_train.reshape(-1, *shape),
-            self.y_train,
-            self.x_test.reshape(-1, *shape),
-            self.y_test,
-            (shape,),
-            self.classes,
+    @property
+    def uninformed_metric(self) -> float:
+        """What that guess reaches on held-out data: the share of the commonest label, or R^2 0."""
+        if self.classes is None:
+            return 0.0
+        return float((self.y_test == self.y_train.mode().values).float().mean())
+
+    def in_form(self, shape: tuple[int, ...], dtype: torch.dtype) -> Dataset:
+        """The same samples, each in this shape and type; real targets in that type too."""
+        targets = dtype if self.classes is None and dtype.is_floating_point else None
+        return replace(
+            self,
+            x_train=self.x_train.reshape(-1, *shape).to(dtype),
+            y_train=self.y_train.to(targets or self.y_train.dtype),
+            x_test=self.x_test.reshape(-1, *shape).to(dtype),
+            y_test=self.y_test.to(targets or self.y_test.dtype),
+            shapes=(shape,),
         )
 
 
@@ -93,6 +104,7 @@ def load(data: DataLike) -> Dataset:
 def _load(data: DataLike) -> Dataset:
     if isinstance(data, str):
         name, _, folder = data.partition(":")
+        name = name.lower()
         if name == "digits" and not folder:
             return _digits()
         if name == "fashion-mnist":
@@ -207,6 +219,7 @@ def _from_arrays(x: object, y: object) -> Dataset:
         y_test.long() if labels else y_test.reshape(len(y_test), -1),
         (tuple(inputs.shape[1:]),),
         int(answers.max()) + 1 if labels else None,
+        whole=inputs.dtype.kind in "iu",
     )
 
 
@@ -217,7 +230,8 @@ def _array(name: str, values: object) -> NDArray[Any]:
         DataError: words, objects, complex numbers, or rows of unequal length.
     """
     if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu()
+        values = (values.float() if values.dtype in _SHORT_FLOATS else values).numpy()
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:

@@ -21,13 +21,15 @@ from fanin.ensembles.progress import Progress
 from fanin.ensembles.runs import Curves, Run, Signals
 from fanin.ensembles.template import Build, Template, make_template
 from fanin.ensembles.training import Settings, Trained
-from fanin.ensembles.verdict import conclude, rank, untrained
+from fanin.ensembles.verdict import conclude, idle, rank
 from fanin.recipes import RecipeLike
 
 # Steps over which the training loss is averaged before it is held against the level.
 _SMOOTHED = 10
-# Below this share of the uninformed loss a recipe counts as trained.
+# A recipe has learned something below this share of the uninformed loss, or this much above
+# the uninformed metric.
 _TRAINED = 0.95
+_ABOVE_CHANCE = 0.05
 
 
 def compare(
@@ -147,7 +149,12 @@ def _result(template: Template, grid: Grid, starts: Starts, outcome: _Outcome) -
         runs,
         metric_range=objective.metric_range,
     )
-    left_behind = untrained(ranking, runs, _TRAINED * data.uninformed_loss)
+    left = idle(
+        ranking,
+        runs,
+        _TRAINED * data.uninformed_loss,
+        data.uninformed_metric + _ABOVE_CHANCE,
+    )
     return Comparison(
         title=template.title,
         data=data.name,
@@ -170,7 +177,7 @@ def _result(template: Template, grid: Grid, starts: Starts, outcome: _Outcome) -
             for (number, seed), start in starts.items()
             if seed in seeds
         ),
-        conclusion=conclude(ranking, len(seeds), objective.metric_name, left_behind),
+        conclusion=conclude(ranking, len(seeds), objective.metric_name, left),
         looped=outcome.looped,
         interrupted=outcome.interrupted,
         seconds=outcome.seconds,

@@ -29,11 +29,23 @@ def cells(recipes: int, seeds: Sequence[int], rates: Sequence[float]) -> tuple[C
     )
 
 
-def chunks(grid: Sequence[Cell], size: int) -> list[tuple[Cell, ...]]:
-    """The grid in order, cut into nearly equal parts of at most ``size`` runs."""
-    parts = -(-len(grid) // size)
-    bounds = [len(grid) * i // parts for i in range(parts + 1)]
-    return [tuple(grid[a:b]) for a, b in itertools.pairwise(bounds)]
+def chunks(grid: Sequence[Cell], most: int) -> list[tuple[Cell, ...]]:
+    """The grid in order, cut into parts of at most ``most`` runs that train together.
+
+    A part holds whole seeds where a seed's runs fit, and at most a quarter of the seeds: so
+    processors share the work, and an interrupted comparison has seeds to report. The cut
+    does not depend on the number of processors, as bits may depend on the cut.
+    """
+    seeds = list(dict.fromkeys(cell.seed for cell in grid))
+    of_a_seed = len(grid) // len(seeds)
+    together = max(1, min(most // of_a_seed, len(seeds) // 4)) * of_a_seed
+    parts: list[tuple[Cell, ...]] = []
+    for start in range(0, len(grid), together):
+        group = grid[start : start + together]
+        pieces = -(-len(group) // most)
+        bounds = [len(group) * i // pieces for i in range(pieces + 1)]
+        parts += [tuple(group[a:b]) for a, b in itertools.pairwise(bounds)]
+    return parts
 
 
 def batches(seed: int, samples: int, size: int) -> Iterator[Tensor]:

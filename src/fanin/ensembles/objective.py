@@ -47,8 +47,12 @@ class Objective:
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean over the batch."""
         if self.classes is None:
-            return functional.mse_loss(outputs, targets)
+            return functional.mse_loss(self.columns(outputs), targets)
         return functional.cross_entropy(outputs, targets)
+
+    def columns(self, outputs: Tensor) -> Tensor:
+        """Outputs of one model as (n, k): a single real output may come as (n,)."""
+        return outputs.unsqueeze(-1) if self.classes is None and outputs.ndim == 1 else outputs
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """One loss per sample; outputs of shape (..., n, k), targets (n,) or (n, k)."""
@@ -81,9 +85,10 @@ class Objective:
             )
         if self.classes is None:
             wanted = (batch, *data.y_train.shape[1:])
-            if outputs.shape != wanted:
+            if self.columns(outputs).shape != wanted:
                 raise ModelError(
-                    f"the model's output has shape {tuple(outputs.shape)}, the targets {wanted}"
+                    f"the model's output has shape {tuple(outputs.shape)}; for real targets it "
+                    f"must be {wanted}. Integer labels would make it a classification"
                 )
             return
         if outputs.ndim != 2 or outputs.shape[0] != batch:

@@ -29,42 +29,48 @@ def copied(model: nn.Module) -> nn.Module:
         ) from error
 
 
-def in_its_shape(model: nn.Module, data: Dataset, batch: int) -> Dataset:
-    """The data in the first of its shapes that the model takes and whose outputs fit.
+def in_its_form(model: nn.Module, data: Dataset, batch: int) -> Dataset:
+    """The data in the first shape and type that the model takes and whose outputs fit.
+
+    The type is that of the model's parameters; integers may also stay integers.
 
     Raises:
         ModelError: the model takes none of them, or its outputs have another shape.
         DataError: labels beyond the model's outputs.
     """
+    real = next(p.dtype for p in model.parameters() if p.requires_grad)
     unfit: list[FaninError] = []
     failures: list[str] = []
-    for shape in data.shapes:
-        shaped = data.in_shape(shape)
-        x = shaped.x_train[:batch]
-        try:
-            with torch.no_grad(), borrowed(0, "shape"):
-                outputs: Tensor | object = copied(model)(x)
-        except ModelError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a forward pass may raise anything
-            failures.append(f"  {tuple(x.shape)}: {type(error).__name__}: {_first_line(error)}")
-            continue
-        try:
-            Objective.of(shaped).require_outputs(outputs, shaped, batch)
-        except FaninError as error:
-            unfit.append(error)
-            continue
-        return shaped
+    for dtype in (real, torch.int64) if data.whole else (real,):
+        for shape in data.shapes:
+            formed = data.in_form(shape, dtype)
+            x = formed.x_train[:batch]
+            try:
+                with torch.no_grad(), borrowed(0, "form"):
+                    outputs: Tensor | object = copied(model)(x)
+            except ModelError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a forward pass may raise anything
+                kind = str(x.dtype).removeprefix("torch.")
+                what = f"{type(error).__name__}: {_first_line(error)}"
+                failures.append(f"  {tuple(x.shape)} {kind}: {what}")
+                continue
+            try:
+                Objective.of(formed).require_outputs(outputs, formed, batch)
+            except FaninError as error:
+                unfit.append(error)
+                continue
+            return formed
     if unfit:
         raise unfit[0]
     raise ModelError(f"the model cannot take a batch of {data.name}:\n" + "\n".join(failures))
 
 
 def is_stochastic(model: nn.Module, x: Tensor) -> bool:
-    """Whether a training pass draws from torch's generator."""
+    """Whether a pass, in the modes that the modules are in, draws from torch's generator."""
     with torch.no_grad(), borrowed(0, "stochastic"):
         before = torch.get_rng_state()
-        copied(model).train()(x)
+        copied(model)(x)
         return not torch.equal(before, torch.get_rng_state())
 
 

@@ -36,7 +36,7 @@ class Run:
     steps_to_level: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Curves:
     """Curves of all runs; row i belongs to ``runs[i]``.
 

@@ -52,8 +52,7 @@ class Batched:
             return objective.loss(functional_call(training, (parameters, buffers), (x,)), y)
 
         def output(parameters: State, buffers: State, x: Tensor) -> Tensor:
-            result: Tensor = functional_call(evaluating, (parameters, buffers), (x,))
-            return result
+            return objective.columns(functional_call(evaluating, (parameters, buffers), (x,)))
 
         self._losses: Callable[..., Tensor] = vmap(loss, randomness="different")
         self._outputs: Callable[..., Tensor] = vmap(output, in_dims=(0, 0, None))
@@ -100,7 +99,8 @@ class Looped:
     def outputs(self, parameters: State, buffers: State, x: Tensor) -> Tensor:
         runs = range(len(next(iter(parameters.values()))))
         states = ({k: t[run] for k, t in (parameters | buffers).items()} for run in runs)
-        return torch.stack([functional_call(self._evaluating, state, (x,)) for state in states])
+        outputs = (functional_call(self._evaluating, state, (x,)) for state in states)
+        return torch.stack([self._objective.columns(output) for output in outputs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +145,21 @@ def mismatch(engine: Engine, plain_engine: Engine, starts: Sequence[Start]) -> s
     truth = plain_engine.outputs(parameters, stack([s.buffers for s in starts]), x[0])
     if not _agree(seen, truth):
         return "batched outputs of the evaluation differ from plain ones"
+    tolerance = max(_TOLERANCE, 8 * torch.finfo(losses.dtype).eps)
     for run, start in enumerate(starts):
         loss, plain = float(losses[run]), start.plain.loss
         if _finite(plain) != _finite(loss):
             return f"a batched loss is {loss:.6g} where the plain one is {plain:.6g}"
         if not _finite(plain):
             continue
-        if abs(loss - plain) > _TOLERANCE * max(abs(plain), 1e-6):
+        if abs(loss - plain) > tolerance * max(abs(plain), 1e-6):
             return f"a batched loss is {loss:.6g} where the plain one is {plain:.6g}"
         largest = max(
             (float(g.abs().max()) for g in start.plain.gradients.values() if g.numel()), default=0.0
         )
         for (name, truth), stacked in zip(start.plain.gradients.items(), gradients, strict=True):
             off = float((stacked[run] - truth).abs().max()) if truth.numel() else 0.0
-            if _finite(largest) and not off <= _TOLERANCE * largest:
+            if _finite(largest) and not off <= tolerance * largest:
                 return (
                     f"the batched gradient of {name} is off by {off:.2g} "
                     f"(largest gradient {largest:.2g})"
@@ -173,7 +174,7 @@ def _agree(seen: Tensor, truth: Tensor) -> bool:
         return False
     off = torch.where(finite, (seen - truth).abs(), 0.0).flatten(1).amax(1)
     size = torch.where(finite, truth.abs(), 0.0).flatten(1).amax(1)
-    return bool((off <= _TOLERANCE * size).all())
+    return bool((off <= max(_TOLERANCE, 8 * torch.finfo(truth.dtype).eps) * size).all())
 
 
 def _finite(value: float) -> bool:

@@ -18,7 +18,7 @@ from fanin.ensembles.first_pass import first_pass
 from fanin.ensembles.grid import batches
 from fanin.ensembles.isolation import borrowed
 from fanin.ensembles.objective import Objective
-from fanin.ensembles.probing import copied, in_its_shape, is_stochastic, require_no_hidden_state
+from fanin.ensembles.probing import copied, in_its_form, is_stochastic, require_no_hidden_state
 from fanin.ensembles.stacking import Start, State
 from fanin.errors import FaninError, InputError, ModelError, UnknownNameError
 from fanin.recipes import Default, Recipe
@@ -101,9 +101,11 @@ def split_state(model: nn.Module) -> tuple[State, State]:
 
 
 def without_dropout(model: nn.Module) -> nn.Module:
-    """A copy whose dropout layers pass everything: for passes that must agree exactly."""
+    """A copy whose dropout passes everything: for passes that must agree exactly."""
     quiet = copied(model).train()
     for module in quiet.modules():
+        if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+            module.dropout = 0.0
         if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001 - no public base class
             module.eval()
     return quiet
@@ -123,12 +125,12 @@ def make_template(
     make, title = _maker(build, data, depth=depth, width=width, activation=activation)
     model = copied(build_under(make, 0)).train()
     require_same_architecture(model, copied(build_under(make, 1)).train())
-    shaped = in_its_shape(model, data, min(batch_size, len(data.x_train)))
-    batch = shaped.x_train[:batch_size]
+    formed = in_its_form(model, data, min(batch_size, len(data.x_train)))
+    batch = formed.x_train[:batch_size]
     require_no_hidden_state(model, batch)
     size = sum(p.numel() for p in model.parameters())
     title = title or f"{type(model).__name__}, {size:,} parameters"
-    return Template(model, make, shaped, title, is_stochastic(model, batch))
+    return Template(model, make, formed, title, is_stochastic(model, batch))
 
 
 def _maker(
@@ -166,7 +168,7 @@ def build_under(build: Build, seed: int) -> nn.Module:
             model = build()
     except FaninError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = str(error).strip().partition("\n")[0]
         raise ModelError(f"build failed: {type(error).__name__}: {text}") from error
     if not isinstance(model, nn.Module):

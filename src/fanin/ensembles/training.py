@@ -111,7 +111,7 @@ def train(
         )
         alive = diverged_at < 0
         sound = torch.isfinite(loss) & _all_finite(gradients)
-        losses[alive, step] = loss[alive]
+        losses[alive, step] = loss[alive].float()
         diverged_at[alive & ~sound] = step
         frozen = ~(alive & sound)
         if frozen.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +63,7 @@ def rank(
     best: list[tuple[RecipeLike, str, list[Run]]] = []
     for given, name in recipes:
         own = [run for run in runs if run.recipe == name]
-        by_rate: dict[float, list[Run]] = {}
-        for run in own:
-            by_rate.setdefault(run.learning_rate, []).append(run)
-        best.append((given, name, min(by_rate.values(), key=_loss_order)))
+        best.append((given, name, min(_by_recipe_and_rate(own), key=_loss_order)))
     best.sort(
         key=lambda entry: (-_or_worst(_mean(entry[2], "metric")), _mean(entry[2], "train_loss"))
     )
@@ -147,46 +145,71 @@ def _median_steps(runs: Sequence[Run]) -> int | None:
     return None if upper == math.inf else round((lower + upper) / 2)
 
 
-def untrained(ranking: Sequence[RankingRow], runs: Sequence[Run], loss: float) -> tuple[str, ...]:
-    """Recipes whose training loss did not fall below ``loss``, in the median over seeds.
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Recipes that learned nothing, in the median over seeds.
+
+    Args:
+        everywhere: at no learning rate.
+        at_best: at the rate of the least training loss, though at another.
+    """
+
+    everywhere: tuple[str, ...] = ()
+    at_best: tuple[str, ...] = ()
+
+
+def idle(ranking: Sequence[RankingRow], runs: Sequence[Run], loss: float, metric: float) -> Idle:
+    """Which recipes learned nothing.
 
     Args:
         ranking: each recipe with its best rate.
         runs: all runs.
         loss: where training begins to show, somewhat below the uninformed loss.
+        metric: somewhat above what a guess without input reaches on held-out data. A run may
+            classify well and still have a great loss, so either will do.
     """
-    names = []
-    for row in ranking:
-        own = [
-            run.train_loss
-            for run in runs
-            if run.recipe == row.name and run.learning_rate == row.learning_rate
-        ]
-        if not sorted(own)[len(own) // 2] < loss:
-            names.append(row.name)
-    return tuple(names)
+    learned = {
+        (own[0].recipe, own[0].learning_rate)
+        for own in _by_recipe_and_rate(runs)
+        if median(run.train_loss for run in own) < loss
+        or median(run.metric for run in own) > metric
+    }
+    somewhere = {recipe for recipe, _ in learned}
+    return Idle(
+        tuple(row.name for row in ranking if row.name not in somewhere),
+        tuple(
+            row.name
+            for row in ranking
+            if row.name in somewhere and (row.name, row.learning_rate) not in learned
+        ),
+    )
 
 
-def conclude(
-    ranking: Sequence[RankingRow], seeds: int, metric: str, untrained: Sequence[str]
-) -> str:
+def _by_recipe_and_rate(runs: Sequence[Run]) -> list[list[Run]]:
+    groups: dict[tuple[str, float], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.recipe, run.learning_rate), []).append(run)
+    return list(groups.values())
+
+
+def conclude(ranking: Sequence[RankingRow], seeds: int, metric: str, left: Idle) -> str:
     """What may be said, and what may not.
 
     Args:
         ranking: best first.
         seeds: how many each recipe had.
         metric: the metric's name.
-        untrained: recipes that no rate brought below the uninformed loss.
+        left: recipes that learned nothing.
     """
     best = ranking[0]
-    trained = [row for row in ranking if row.name not in untrained]
+    trained = [row for row in ranking if row.name not in {*left.everywhere, *left.at_best}]
     if trained and best not in trained:
         # The best on held-out data has learned something, whatever its training loss says.
         trained.insert(0, best)
-        untrained = [name for name in untrained if name != best.name]
+    everywhere = [name for name in left.everywhere if not trained or name != best.name]
     said: list[str] = []
     if not trained:
-        said.append("No recipe trained: none got below the loss of a guess without input.")
+        said.append("No recipe trained: none did better than a guess without input.")
     elif seeds < 2:
         said.append(
             f"{best.name} has the highest {metric} ({best.metric:.3f}), but with one seed nothing "
@@ -194,8 +217,13 @@ def conclude(
         )
     else:
         said += _comparisons(best, trained, seeds, metric)
-    if untrained and trained:
-        said.append(f"{_listed(untrained)} did not train at any learning rate tried.")
+    if everywhere and trained:
+        said.append(f"{_listed(everywhere)} did not train at any learning rate tried.")
+    if left.at_best:
+        said.append(
+            f"{_listed(left.at_best)} did better than a guess only at a rate of greater "
+            "training loss."
+        )
     return " ".join(said)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from fanin.errors import InputError, UnknownNameError
-from fanin.recipes.default import Default
+from fanin.recipes.as_constructed import Default
 from fanin.recipes.one_scheme import OneScheme
 from fanin.recipes.recipe import Recipe
 from fanin.schemes import ALIASES, SCHEMES, Scheme, by_name

@@ -62,12 +62,14 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
                 "metric": _number(run.metric),
                 "diverged_at": run.diverged_at,
                 "steps_to_level": run.steps_to_level,
-                "loss_curve": _numbers(comparison.curves.loss[i].tolist()),
-                "metric_curve": _numbers(comparison.curves.metric[i].tolist()),
             }
-            for i, run in enumerate(comparison.runs)
+            for run in comparison.runs
         ],
-        "measured_at": comparison.curves.measured_at.tolist(),
+        "curves": {
+            "loss": [_numbers(row) for row in comparison.curves.loss.tolist()],
+            "measured_at": comparison.curves.measured_at.tolist(),
+            "metric": [_numbers(row) for row in comparison.curves.metric.tolist()],
+        },
         "signals": [
             {
                 "recipe": signals.recipe,

@@ -27,8 +27,19 @@ def comparison_view(comparison: Comparison, options: ConsoleOptions) -> Iterator
     yield Text(summaries.headline(comparison), style="dim")
     yield Text("")
     yield _ranking(comparison)
+    yield Text(
+        "loss: training, at the end. p: paired t-test against the best, Holm.\n"
+        f"steps: to a training loss of {comparison.level:.3g}. "
+        "lost: share of seeds that diverged",
+        style="dim italic",
+    )
     yield Text("")
     yield _signals(comparison, ascii_only=options.ascii_only)
+    layers = len(comparison.signals[0].layers)
+    yield Text(
+        f"before training, {layers} layers from input to output; a bar is 2.3 decades of 18",
+        style="dim italic",
+    )
     yield Text("")
     for notice in summaries.notices(comparison):
         yield Text(notice, style="yellow")
@@ -37,7 +48,7 @@ def comparison_view(comparison: Comparison, options: ConsoleOptions) -> Iterator
 
 def _ranking(comparison: Comparison) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=False, expand=False)
-    table.add_column("recipe", overflow="fold")
+    table.add_column("recipe", overflow="fold", min_width=12)
     for name in ("rate", "loss", comparison.metric_name):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("95 % interval", no_wrap=True)
@@ -55,18 +66,12 @@ def _ranking(comparison: Comparison) -> Table:
             f"{row.diverged:.0%}" if row.diverged else "-",
             style="bold" if place == 0 else "",
         )
-    table.caption = (
-        f"loss: training, at the end. p: paired t-test against the best, Holm.\n"
-        f"steps: to a training loss of {comparison.level:.3g}. lost: share of seeds that diverged"
-    )
-    table.caption_justify = "left"
     return table
 
 
 def _signals(comparison: Comparison, *, ascii_only: bool) -> Table:
-    first = layer_profile(comparison, comparison.ranking[0].name)
     table = Table(box=None, padding=(0, 1), pad_edge=False, expand=False)
-    table.add_column("RMS by layer", overflow="fold")
+    table.add_column("RMS by layer", overflow="fold", min_width=12)
     table.add_column("output", no_wrap=True)
     table.add_column("first, last", no_wrap=True, justify="right")
     table.add_column("gradient", no_wrap=True)
@@ -80,11 +85,6 @@ def _signals(comparison: Comparison, *, ascii_only: bool) -> Table:
                 f"{_short(values[0])}, {_short(values[-1])}",
             ]
         table.add_row(*cells)
-    table.caption = (
-        f"before training, {len(first.layers)} layers from input to output; "
-        "a bar is 2.6 decades, the middle is 1"
-    )
-    table.caption_justify = "left"
     return table
 
 

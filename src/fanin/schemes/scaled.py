@@ -67,9 +67,10 @@ class _VarianceScheme(AbstractScheme):
         raise NotImplementedError
 
     def law(self, layout: Layout | None) -> Distribution:
-        if layout is None:
+        if not isinstance(layout, Layout):
             raise FanError(
-                f"{self!r} needs the layout of the weight (fanin.fans); its scale depends on it"
+                f"the scale of {self!r} depends on the layout of the weight, e.g. "
+                f"fanin.fans.linear((out, in)); got {layout!r}"
             )
         scale, mode, shape = self.scaling()
         return law_of_variance(scale / fan(layout, mode), shape)
