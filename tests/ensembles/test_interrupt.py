@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-# 2 recipes x 41 seeds are 82 runs: two chunks of 41, the first of which ends within seed 20.
+# 2 recipes x 41 seeds are 82 runs, in chunks of 10 seeds: 20, 20, 20, 20 and 2 runs.
 PROGRAM = """
     import json, os, signal, sys, time
     import numpy as np
@@ -28,7 +28,7 @@ PROGRAM = """
         if not sent and done >= AFTER:
             sent = True
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1)  # on a busy core the main thread may wait for its turn
+            time.sleep(2)  # on a busy core the main thread may wait for its turn
 
     def compare(**options):
         return fanin.compare(
@@ -58,9 +58,8 @@ PROGRAM = """
     }}))
 """
 STEPS = 40
-# After this many run-steps the first chunk of 41 runs is done on one thread: the second
-# has taken its first steps.
-FIRST_CHUNK_DONE = 41 * STEPS + 41
+# After this many run-steps two chunks are done on one thread: the third has taken a step.
+TWO_CHUNKS_DONE = 2 * 20 * STEPS + 20
 
 
 def _interrupted(after: int, threads: int) -> dict[str, Any]:
@@ -83,10 +82,9 @@ def _interrupted(after: int, threads: int) -> dict[str, Any]:
 
 
 def test_after_ctrl_c_the_finished_seeds_are_kept_whole() -> None:
-    said = _interrupted(FIRST_CHUNK_DONE, threads=1)
+    said = _interrupted(TWO_CHUNKS_DONE, threads=1)
     assert not said["raised"]
     assert said["interrupted"]
-    # Run 41 of the grid is the first of seed 20, whose second was not trained.
     assert said["seeds"] == list(range(20))
     recipes = ("he_normal", "zeros")
     assert said["runs"] == [[seed, recipe] for seed in range(20) for recipe in recipes]
@@ -101,4 +99,4 @@ def test_after_ctrl_c_the_finished_seeds_are_kept_whole() -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_before_any_seed_is_finished_is_passed_on(threads: int) -> None:
-    assert _interrupted(41, threads) == {"raised": True, "threads": 2}
+    assert _interrupted(20, threads) == {"raised": True, "threads": 2}
