@@ -122,6 +122,15 @@ def test_markup_in_a_name_is_text(browser: WebDriver, path: Path) -> None:
     assert HOSTILE in legend
 
 
+def test_powers_of_ten_are_drawn_as_powers(browser: WebDriver, path: Path) -> None:
+    opened(browser, path)
+    texts = [text.text for text in browser.find_elements(By.CSS_SELECTOR, "svg text")]
+    texts += [text.text for text in browser.find_elements(By.CSS_SELECTOR, "svg g[id^=text]")]
+    assert not [text for text in texts if "mathdefault" in text]
+    drawn = "".join(browser.find_elements(By.CSS_SELECTOR, "figure")[0].text.split())
+    assert "10" in drawn
+
+
 def test_it_scrolls_sideways_only_inside_its_table_on_a_phone(
     browser: WebDriver, path: Path
 ) -> None:

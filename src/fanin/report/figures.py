@@ -43,7 +43,6 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fanin",
     "text.color": _INK,
-    "text.parse_math": False,  # a name may hold a dollar sign
     "xtick.color": _FAINT,
     "xtick.labelcolor": _INK,
     "ytick.color": _FAINT,
@@ -97,7 +96,7 @@ def rates(comparison: Comparison) -> str:
     def draw(axes: Axes) -> None:
         for i, row in enumerate(comparison.ranking):
             x, y = loss_by_rate(comparison, row.name)
-            axes.plot(x, y, **_line(i), marker="o", markersize=4, label=row.name)
+            axes.plot(x, y, **_line(i), marker="o", markersize=4, label=_plain(row.name))
         axes.set_xscale("log")
         axes.set_xticks(sorted(comparison.learning_rates))
         axes.set_xticklabels([f"{rate:g}" for rate in sorted(comparison.learning_rates)])
@@ -115,8 +114,13 @@ def _line(place: int) -> dict[str, Any]:
     }
 
 
+def _plain(name: str) -> str:
+    """A name for a legend: a dollar sign in it would begin a formula."""
+    return name.replace("$", r"\$")
+
+
 def _draw_band(axes: Axes, band: Band, place: int, label: str) -> None:
-    axes.plot(band.x, band.middle, **_line(place), label=label, zorder=3 - place * 0.01)
+    axes.plot(band.x, band.middle, **_line(place), label=_plain(label), zorder=3 - place * 0.01)
     axes.fill_between(
         band.x, band.low, band.high, color=_line(place)["color"], alpha=0.15, linewidth=0
     )
