@@ -24,6 +24,9 @@ _LATTICE_BITS = 32
 _COARSEST_LATTICE = 1 << 24
 
 
+Room = NDArray[np.float32] | NDArray[np.uint16]
+
+
 @runtime_checkable
 class Distribution(Protocol):
     """One number's law: its mean, its standard deviation, and how it fills a window."""
@@ -34,8 +37,14 @@ class Distribution(Protocol):
     @property
     def std(self) -> float: ...
 
-    def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
-        """Write elements [start, start + out.size) of the stream into a contiguous array."""
+    def fill(self, out: Room, stream: Stream, start: int) -> None:
+        """Write elements [start, start + out.size) of the stream into a contiguous array.
+
+        Args:
+            out: float32, or uint16 that receives the bits of bfloat16, rounded to nearest.
+            stream: where the randomness comes from.
+            start: the first element.
+        """
         ...
 
 
@@ -67,8 +76,13 @@ class Constant:
     def std(self) -> float:
         return 0.0
 
-    def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
-        out.fill(np.float32(self.value))
+    def fill(self, out: Room, stream: Stream, start: int) -> None:
+        value = np.full(1, self.value, np.float32)
+        if out.dtype == np.uint16:
+            kernels.round_to_bfloat16(value, out[:1])
+            out.fill(out[0])
+        else:
+            out.fill(value[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +105,7 @@ class Uniform:
     def std(self) -> float:
         return (self.high - self.low) / math.sqrt(12)
 
-    def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
+    def fill(self, out: Room, stream: Stream, start: int) -> None:
         low, width = np.float32(self.low), np.float32(self.high - self.low)
         below_high = np.nextafter(np.float32(self.high), np.float32(-np.inf))
         top = max(low, below_high)
@@ -114,7 +128,7 @@ class Normal:
         if self.std < 0:
             raise InputError(f"std must not be negative, got {self.std}")
 
-    def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
+    def fill(self, out: Room, stream: Stream, start: int) -> None:
         mean, std = np.float32(self.mean), np.float32(self.std)
         words = stream.words
         in_pieces(lambda a, b: kernels.fill_normal(out[a:b], start + a, words, mean, std), out.size)
@@ -190,7 +204,7 @@ class TruncatedNormal:
             np.float32(self.scale),
         )
 
-    def fill(self, out: NDArray[np.float32], stream: Stream, start: int) -> None:
+    def fill(self, out: Room, stream: Stream, start: int) -> None:
         cut = self._cut()
         words = stream.words
         in_pieces(lambda a, b: kernels.fill_truncated(out[a:b], start + a, words, cut), out.size)

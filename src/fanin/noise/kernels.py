@@ -19,7 +19,8 @@ normal and truncated normal of one stream are quantiles of the same points.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 GROUP = 256
 _COUNTERS = 64
@@ -37,6 +38,7 @@ _ROUNDS = 10
 _HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
+_TWO_32 = np.float32(2.0**32)
 _INT32_MAX = np.int32(0x7FFFFFFF)
 _SIGN = np.int32(-0x80000000)
 _TOP_BIT = np.uint32(0x80000000)
@@ -46,20 +48,21 @@ _31 = np.int32(31)
 _UNIFORM_STEP = np.float32(2.0**-24)
 
 # Fitted by scripts/fit_quantile.py, which prints these numbers and the errors of the fit.
-# Centre, s >= 2^-8: R(s) = N(sqrt s) / D(sqrt s), relative error 1.9e-7. N is divided by
-# 2^31, exactly, as x comes as a number of steps of 2^-31.
+# Centre, s >= 2^-8: R(s) = N(sqrt s) / D(sqrt s), relative error 1.9e-7. Scaled by powers of
+# two, exactly: x comes as a number of steps of 2^-31 and sqrt s in steps of 2^-31 as well.
 _CENTRE_ENDS = np.float32(2.0**-8)
 # s < 2^-8 is b < 4198408 exactly, with b the distance of a word to the end of its side.
 _TAIL_WORDS = np.int32(4198408)
-_N0 = np.float32(4.591390132904053 * 2.0**-31)
-_N1 = np.float32(241.88412475585938 * 2.0**-31)
+_N0 = np.float32(4.591390132904053 * 2.0**31)
+_N1 = np.float32(241.88412475585938)
 _N2 = np.float32(1650.1475830078125 * 2.0**-31)
-_N3 = np.float32(1680.321044921875 * 2.0**-31)
-_N4 = np.float32(36.6251220703125 * 2.0**-31)
-_D1 = np.float32(71.41616821289062)
+_N3 = np.float32(1680.321044921875 * 2.0**-62)
+_N4 = np.float32(36.6251220703125 * 2.0**-93)
+_D0 = np.float32(2.0**62)
+_D1 = np.float32(71.41616821289062 * 2.0**31)
 _D2 = np.float32(700.4632568359375)
-_D3 = np.float32(1438.80712890625)
-_D4 = np.float32(671.5239868164062)
+_D3 = np.float32(1438.80712890625 * 2.0**-31)
+_D4 = np.float32(671.5239868164062 * 2.0**-62)
 # log2(1 + f) = f * L(f) for 1 + f in [sqrt 1/2, sqrt 2), relative error 1.7e-7.
 _L0 = np.float32(1.442694902420044)
 _L1 = np.float32(-0.7213528156280518)
@@ -80,12 +83,18 @@ _Q2 = np.float32(0.3208814859390259)
 _Q3 = np.float32(0.1264037936925888)
 _SQRT_HALF_BITS = np.int32(0x3F3504F3)
 _23 = np.int32(23)
+_ONE_FOUND = np.int32(1 << 16)
+_16 = np.uint32(16)
+_LOWEST_BIT = np.uint32(1)
+_BELOW_HALF = np.uint32(0x7FFF)
 
 # error_model: with python's, a division tests for zero, raises and no longer vectorises.
 _compiled = njit(error_model="numpy", nogil=True, cache=True)
+# A call that is left in a loop keeps the loop from being vectorised.
+_inlined = njit(error_model="numpy", nogil=True, cache=True, forceinline=True)
 
 
-@_compiled
+@_inlined
 def philox_round(c0, c1, c2, c3, k0, k1):
     """One round. Words travel in the low half of 64 bits; what the high half holds is ignored."""
     p0 = _M0 * (c0 & _LOW32)
@@ -93,7 +102,7 @@ def philox_round(c0, c1, c2, c3, k0, k1):
     return (p1 >> _32) ^ (c1 ^ k0), p1, (p0 >> _32) ^ (c3 ^ k1), p0
 
 
-@_compiled
+@_inlined
 def philox(c0, c1, c2, c3, k0, k1):
     """The Philox4x32-10 block of a counter (four words) under a key (two words)."""
     for _ in range(_ROUNDS):
@@ -117,16 +126,16 @@ def group_words(words, group, stream):
         words[3 * _COUNTERS + c] = w3
 
 
-@_compiled
+@_inlined
 def centre(steps, r):
-    """x * R(s) for s in [2^-8, 1], from steps = 2^31 x and r = sqrt(s)."""
+    """x * R(s) for s in [2^-8, 1], from steps = 2^31 x and r = 2^31 sqrt(s)."""
     r2 = r * r
     numerator = (_N0 + _N1 * r) + ((_N2 + _N3 * r) + _N4 * r2) * r2
-    denominator = (_ONE + _D1 * r) + ((_D2 + _D3 * r) + _D4 * r2) * r2
+    denominator = (_D0 + _D1 * r) + ((_D2 + _D3 * r) + _D4 * r2) * r2
     return np.float32(steps * numerator / denominator)
 
 
-@_compiled
+@_inlined
 def tail(s):
     """The |z| that belongs to an s below 2^-8."""
     bits = np.float32(s).view(np.int32)
@@ -142,50 +151,62 @@ def tail(s):
     return np.float32(numerator / denominator)
 
 
-@_compiled
+@_inlined
 def signed(magnitude, sign):
     return np.int32(np.int32(np.float32(magnitude).view(np.int32)) ^ np.int32(sign & _SIGN)).view(
         np.float32
     )
 
 
-@_compiled
-def roots(words, r):
-    """sqrt(1 - x^2) for each of 64 words, and how many lie in the tail.
+@_inlined
+def tail_distance(word):
+    """How far a word lies from the end of its side: 1 - |x| = (b + 1/2) / 2^31.
 
-    A word is the two's complement number k with x = (k + 1/2) / 2^31. Its distance to the
-    nearer end, 1 - |x| = (b + 1/2) / 2^31, comes from an integer too, so the tail loses no
-    bits.
+    A word is the two's complement number k with x = (k + 1/2) / 2^31. The distance comes from
+    an integer too, so the tail loses no bits.
     """
-    in_tail = np.int32(0)
+    k = np.int32(word)
+    return np.int32(k ^ np.int32(k >> _31) ^ _INT32_MAX)
+
+
+@_inlined
+def roots(words, r):
+    """2^31 sqrt(1 - x^2) for each of 64 words, and which lie in the tail.
+
+    Returns their number in the bits from 16 on, the sum of their places in the bits below.
+    """
+    found = np.int32(0)
     for i in range(_BLOCK):
-        k = np.int32(words[i])
-        b = np.int32(k ^ np.int32(k >> _31) ^ _INT32_MAX)
-        t = (np.float32(b) + _HALF) * _TO_UNIT
-        r[i] = np.sqrt(t * (_TWO - t))
-        in_tail = np.int32(in_tail + np.int32(b < _TAIL_WORDS))
-    return in_tail
+        b = tail_distance(words[i])
+        t = np.float32(b) + _HALF
+        r[i] = np.sqrt(t * (_TWO_32 - t))
+        here = np.int32(_ONE_FOUND + np.int32(i)) if b < _TAIL_WORDS else np.int32(0)
+        found = np.int32(found + here)  # numba would widen it, and the vectors with it
+    return found
 
 
-@_compiled
+@_inlined
 def centres(words, r, out, mean, std):
     for i in range(GROUP):
         out[i] = mean + std * centre(np.float32(np.int32(words[i])) + _HALF, r[i])
 
 
 @_compiled
-def tails(words, out, in_tail, mean, std):
-    """Replace what ``centres`` made of the words of the tail."""
-    i = 0
-    while in_tail:
-        k = np.int32(words[i])
-        sign = np.int32(k >> _31)
-        b = np.int32(k ^ sign ^ _INT32_MAX)
-        if b < _TAIL_WORDS:
-            t = (np.float32(b) + _HALF) * _TO_UNIT
-            out[i] = mean + std * signed(tail(t * (_TWO - t)), sign)
-            in_tail -= np.int32(1)
-        i += 1
+def tail_of(word, mean, std):
+    t = (np.float32(tail_distance(word)) + _HALF) * _TO_UNIT
+    return mean + std * signed(tail(t * (_TWO - t)), np.int32(word) >> _31)
+
+
+@_compiled
+def tails(words, out, found, mean, std):
+    """Replace what ``centres`` made of the words of the tail; nearly always there is one."""
+    if found < 2 * _ONE_FOUND:
+        place = np.uint64(found - _ONE_FOUND)
+        out[place] = tail_of(words[place], mean, std)
+        return
+    for i in range(_BLOCK):
+        if tail_distance(words[i]) < _TAIL_WORDS:
+            out[i] = tail_of(words[i], mean, std)
 
 
 @_compiled
@@ -195,16 +216,19 @@ def normals(words, r, out, mean, std):
     In passes over the group, not word by word: short chains of dependent operations keep
     a processor busy where one long chain makes it wait (measured: 2.5 times faster).
     """
-    in_tail = 0
-    for block in range(0, GROUP, _BLOCK):
-        found = roots(words[block : block + _BLOCK], r[block : block + _BLOCK])
-        in_tail = in_tail << 8 | found
+    found0 = roots(words[:64], r[:64])
+    found1 = roots(words[64:128], r[64:128])
+    found2 = roots(words[128:192], r[128:192])
+    found3 = roots(words[192:], r[192:])
     centres(words, r, out, mean, std)
-    for block in range(GROUP - _BLOCK, -1, -_BLOCK):
-        if in_tail & 255:
-            part = slice(block, block + _BLOCK)
-            tails(words[part], out[part], np.int32(in_tail & 255), mean, std)
-        in_tail >>= 8
+    if found0:
+        tails(words[:64], out[:64], found0, mean, std)
+    if found1:
+        tails(words[64:128], out[64:128], found1, mean, std)
+    if found2:
+        tails(words[128:192], out[128:192], found2, mean, std)
+    if found3:
+        tails(words[192:], out[192:], found3, mean, std)
 
 
 @_compiled
@@ -247,25 +271,66 @@ def slice_normals(words, out, left, right, width):
         if s < _CENTRE_ENDS:
             out[i] = signed(tail(s), sign)
         else:
-            out[i] = signed(centre(np.float32(1.0 - t) * _TO_STEPS, np.sqrt(s)), sign)
+            out[i] = signed(centre(np.float32(1.0 - t) * _TO_STEPS, np.sqrt(s) * _TO_STEPS), sign)
+
+
+def room_for_group(out, done, spare):
+    """Where the next whole group is made: in ``out`` itself, if that is float32."""
+
+
+def deliver(group, skipped, taken, out, done):
+    """Put part of a group into ``out`` from ``done`` on, unless it was made there."""
+
+
+@overload(room_for_group)
+def _room_for_group(out, done, spare):
+    if out.dtype == types.float32:
+        return lambda out, done, spare: out[done : done + GROUP]
+    return lambda out, done, spare: spare
+
+
+@overload(deliver)
+def _deliver(group, skipped, taken, out, done):
+    if out.dtype == types.float32:
+
+        def place(group, skipped, taken, out, done):
+            if taken < GROUP:
+                out[done : done + taken] = group[skipped : skipped + taken]
+
+        return place
+
+    def place_rounded(group, skipped, taken, out, done):
+        round_to_bfloat16(group[skipped : skipped + taken], out[done : done + taken])
+
+    return place_rounded
+
+
+@_compiled
+def round_to_bfloat16(values, out):
+    """The upper half of each float32, rounded to nearest, ties to even; no NaN comes here."""
+    for i in range(values.size):
+        bits = np.float32(values[i]).view(np.uint32)
+        odd = np.uint32(np.uint32(bits >> _16) & _LOWEST_BIT)
+        out[i] = np.uint16(np.uint32(bits + _BELOW_HALF + odd) >> _16)
 
 
 @_compiled
 def fill_normal(out, start, stream, mean, std):
-    """Elements [start, start + out.size) of the stream, as mean + std * z."""
+    """Elements [start, start + out.size) of the stream, as mean + std * z.
+
+    ``out`` is float32, or uint16 for the bits of bfloat16: so for all three fills.
+    """
     words = np.empty(GROUP, np.uint32)
-    room = np.empty(GROUP, np.float32)
-    whole = np.empty(GROUP, np.float32)
+    roots = np.empty(GROUP, np.float32)
+    spare = np.empty(GROUP, np.float32)
     done = 0
     while done < out.size:
         group, skipped = divmod(start + done, GROUP)
         taken = min(GROUP - skipped, out.size - done)
         group_words(words, group, stream)
-        if taken == GROUP:
-            normals(words, room, out[done : done + GROUP], mean, std)
-        else:
-            normals(words, room, whole, mean, std)
-            out[done : done + taken] = whole[skipped : skipped + taken]
+        piece = room_for_group(out, done, spare) if taken == GROUP else spare
+        normals(words, roots, piece, mean, std)
+        deliver(piece, skipped, taken, out, done)
         done += taken
 
 
@@ -273,12 +338,15 @@ def fill_normal(out, start, stream, mean, std):
 def fill_uniform(out, start, stream, low, width, top):
     """Elements [start, start + out.size) of the stream, as low + width * u, at most top."""
     words = np.empty(GROUP, np.uint32)
+    spare = np.empty(GROUP, np.float32)
     done = 0
     while done < out.size:
         group, skipped = divmod(start + done, GROUP)
         taken = min(GROUP - skipped, out.size - done)
         group_words(words, group, stream)
-        uniforms(words[skipped : skipped + taken], out[done : done + taken], low, width, top)
+        piece = room_for_group(out, done, spare) if taken == GROUP else spare
+        uniforms(words, piece, low, width, top)
+        deliver(piece, skipped, taken, out, done)
         done += taken
 
 
@@ -291,20 +359,19 @@ def fill_truncated(out, start, stream, cut):
     """
     first, count, left, right, width, low, high, mean, std = cut
     words = np.empty(GROUP, np.uint32)
-    room = np.empty(GROUP, np.float32)
-    whole = np.empty(GROUP, np.float32)
+    roots = np.empty(GROUP, np.float32)
+    spare = np.empty(GROUP, np.float32)
     done = 0
     while done < out.size:
         group, skipped = divmod(start + done, GROUP)
         taken = min(GROUP - skipped, out.size - done)
         group_words(words, group, stream)
-        piece = out[done : done + GROUP] if taken == GROUP else whole
+        piece = room_for_group(out, done, spare) if taken == GROUP else spare
         if count:
             narrow_words(words, first, count)
-            normals(words, room, piece, np.float32(0.0), _ONE)
+            normals(words, roots, piece, np.float32(0.0), _ONE)
         else:
             slice_normals(words, piece, left, right, width)
         clip_and_scale(piece, low, high, mean, std)
-        if taken < GROUP:
-            out[done : done + taken] = whole[skipped : skipped + taken]
+        deliver(piece, skipped, taken, out, done)
         done += taken

@@ -12,6 +12,8 @@ from fanin.noise import Distribution, Stream
 from fanin.noise.threads import in_pieces
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+# Types that distributions write by themselves, and how NumPy, which has no bfloat16, sees them.
+_DIRECT = {torch.float32: torch.float32, torch.bfloat16: torch.uint16}
 # 128 KiB of float32 a thread: stays in a core's cache, and is all the memory a fill needs.
 _WINDOW = 1 << 15
 
@@ -63,8 +65,8 @@ def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -
     """Write elements 0, 1, ... of the stream of (seed, name) in row-major order."""
     stream = Stream(seed, name)
     plain = tensor.detach()
-    if plain.dtype is torch.float32 and plain.device.type == "cpu" and plain.is_contiguous():
-        distribution.fill(plain.view(-1).numpy(), stream, 0)
+    if plain.device.type == "cpu" and plain.is_contiguous() and plain.dtype in _DIRECT:
+        distribution.fill(plain.view(-1).view(_DIRECT[plain.dtype]).numpy(), stream, 0)
         if not plain.is_inference():
             # Written behind torch's back; autograd must know that saved values are stale.
             increment_version(plain)
