@@ -87,6 +87,18 @@ class Written(nn.Module):
         return self.written(self, x)
 
 
+class Scaled(nn.Module):
+    """A linear model with a parameter of its own, of which no recipe knows the role."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+        self.scale = nn.Parameter(torch.ones(10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) * self.scale
+
+
 class Recurrent(nn.Module):
     """An LSTM over the rows of a digit."""
 

@@ -142,7 +142,7 @@ def test_the_callers_threads_are_given_back_after_an_error_too() -> None:
     try:
         torch.set_num_threads(3)
         with pytest.raises(fanin.errors.ModelError):
-            _compare(models.Recurrent, ["he_normal"])
+            _compare(models.Scaled, ["he_normal"])
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

@@ -198,7 +198,7 @@ MODELS: list[tuple[object, type[InputError], tuple[str, ...]]] = [
     (_failing, ModelError, ("build", "ZeroDivisionError", "no width")),
     (lambda: nn.LazyLinear(10), ModelError, ("'weight'", "lazy")),
     (lambda: nn.Linear(64, 10, device="meta"), ModelError, ("'weight'", "meta", "CPU")),
-    (models.Recurrent, ModelError, ("'he_normal'", "'rows.weight_ih_l0'", "LSTM")),
+    (models.Scaled, ModelError, ("'he_normal'", "'scale'", "Scaled")),
 ]
 
 

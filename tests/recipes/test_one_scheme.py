@@ -319,12 +319,15 @@ def test_memory_format_changes_no_number() -> None:
 @pytest.mark.parametrize(
     ("part", "name", "kind"),
     [
-        (lambda: nn.LSTM(4, 4), "1.weight_ih_l0", "LSTM"),
-        (lambda: nn.MultiheadAttention(4, 2), "1.in_proj_weight", "MultiheadAttention"),
+        (lambda: nn.ParameterList([torch.ones(4)]), "1.0", "ParameterList"),
         (lambda: _Scaled(), "1.scale", "_Scaled"),
-        (lambda: _ScaledLinear(4, 4), "1.scale", "_ScaledLinear"),
+        (lambda: _scaled(nn.Linear(4, 4)), "1.scale", "Linear"),
+        (lambda: _scaled(nn.LSTM(4, 4)), "1.scale", "LSTM"),
+        (lambda: _scaled(nn.MultiheadAttention(4, 2)), "1.scale", "MultiheadAttention"),
+        (lambda: _scaled(nn.LSTM(4, 4), "bias_hr_l0"), "1.bias_hr_l0", "LSTM"),
+        (lambda: _scaled(nn.MultiheadAttention(4, 2), "bias_q"), "1.bias_q", "MultiheadAttention"),
     ],
-    ids=["LSTM", "attention", "own module", "own Linear"],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_parameter_of_unknown_role_is_an_error_with_its_name(
     part: Callable[[], nn.Module], name: str, kind: str
@@ -344,10 +347,10 @@ class _Scaled(nn.Module):
         self.scale = nn.Parameter(torch.ones(4))
 
 
-class _ScaledLinear(nn.Linear):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs)
-        self.scale = nn.Parameter(torch.ones(outputs))
+def _scaled(module: nn.Module, name: str = "scale") -> nn.Module:
+    """The module with a parameter that it does not know."""
+    module.register_parameter(name, nn.Parameter(torch.ones(4)))
+    return module
 
 
 def test_a_plan_reads_the_model_only_and_has_its_parameters_in_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import attrs
@@ -12,7 +13,7 @@ from fanin.fans import Layout
 from fanin.recipes.plan import Plan
 from fanin.recipes.roles import Role, Use, uses
 from fanin.recipes.row import Row
-from fanin.schemes import AbstractScheme, Scheme, constant, ones, zeros
+from fanin.schemes import AbstractScheme, Scheme, constant, normal, ones, zeros
 
 _OTHERS: dict[Role, tuple[AbstractScheme, str]] = {
     Role.BIAS: (zeros(), "a bias needs no random start: the weights tell the units apart"),
@@ -26,7 +27,8 @@ class OneScheme:
     """One scheme on every weight; biases 0, norms 1 and 0, slopes of PReLU as torch has them.
 
     Args:
-        scheme: for the weights: of linear, convolution, embedding and bilinear layers.
+        scheme: for the weights: of linear, convolution, embedding, bilinear and recurrent
+            layers and of attention, where each packed weight counts by itself.
 
     Example:
         >>> import torch, fanin
@@ -61,10 +63,13 @@ class OneScheme:
     def _row(self, use: Use) -> Row:
         shape = tuple(use.parameter.shape)
         if use.layout is not None:
-            reason = f"a weight of fan_in {use.layout.fan_in:g}, fan_out {use.layout.fan_out:g}"
+            reason = _reason(use.layout)
             return Row(use.name, shape, self.scheme, reason, use.layout, use.padding_index)
         if isinstance(use.module, nn.PReLU):
             return Row(use.name, shape, constant(use.module.init), "PReLU's own start")
+        if use.role is Role.LEARNED_INPUT:
+            drawn = normal(std=1 / math.sqrt(use.parameter.shape[-1]))
+            return Row(use.name, shape, drawn, "a learned key or value, as torch draws it (Xavier)")
         scheme, reason = _OTHERS[use.role]
         return Row(use.name, shape, scheme, reason)
 
@@ -81,3 +86,11 @@ class OneScheme:
                 f"(fan_in {other.fan_in:g}): {self.scheme!r} would give it std "
                 f"{stds[0]:.3g} or {stds[1]:.3g}. Take a scheme of one scale, e.g. 'normal:0.02'"
             )
+
+
+def _reason(layout: Layout) -> str:
+    fans = f"fan_in {layout.fan_in:g}, fan_out {layout.fan_out:g}"
+    if not layout.blocks:
+        return f"a weight of {fans}"
+    mean = " in the mean" if len(set(layout.blocks)) > 1 else ""
+    return f"{len(layout.blocks)} weights in one tensor, each of {fans}{mean}"

@@ -6,17 +6,18 @@ A parameter that they do not know is an error with its name, never a guess.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.parameter import is_lazy
 
 from fanin.errors import ModelError
 from fanin.fans import Layout
+from fanin.fans.modules import KNOWN_MODULES, known_layout
 
 
 class Role(Enum):
@@ -27,6 +28,7 @@ class Role(Enum):
     NORM_SCALE = "scale of a norm"
     NORM_SHIFT = "shift of a norm"
     SLOPE = "slope of an activation"
+    LEARNED_INPUT = "learned input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,21 @@ class Use:
     padding_index: int | None = None
 
 
-_WITH_FANS: tuple[type[nn.Module], ...] = (
-    nn.Linear,
-    _ConvNd,
-    nn.Embedding,
-    nn.EmbeddingBag,
-    nn.Bilinear,
-)
 NORMS: tuple[type[nn.Module], ...] = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
-KNOWN_MODULES = (
-    "Linear, Conv1d to Conv3d, ConvTranspose1d to ConvTranspose3d, Embedding, EmbeddingBag, "
-    "Bilinear, the norms, PReLU"
+# A class of torch.nn and the names of those of its parameters that are neither weights nor
+# the ``bias`` beside a ``weight``.
+_OTHERS: tuple[tuple[tuple[type[nn.Module], ...], re.Pattern[str], Role], ...] = (
+    (NORMS, re.compile("weight"), Role.NORM_SCALE),
+    (NORMS, re.compile("bias"), Role.NORM_SHIFT),
+    ((nn.PReLU,), re.compile("weight"), Role.SLOPE),
+    (
+        (nn.RNNBase, nn.RNNCellBase),
+        re.compile(r"bias_[ih]h(_l\d+(_reverse)?)?"),
+        Role.BIAS,
+    ),
+    ((nn.MultiheadAttention,), re.compile("in_proj_bias"), Role.BIAS),
+    ((nn.MultiheadAttention,), re.compile("bias_[kv]"), Role.LEARNED_INPUT),
 )
 
 
@@ -94,21 +99,19 @@ def own_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tens
 
 
 def _use(full_name: str, name: str, parameter: Tensor, module: nn.Module) -> Use:
-    if isinstance(module, _WITH_FANS) and name == "weight":
-        padding = getattr(module, "padding_idx", None)
-        return Use(full_name, parameter, module, Role.WEIGHT, Layout.of(module), padding)
-    if isinstance(module, _WITH_FANS) and name == "bias":
+    layout = known_layout(module, name)
+    if layout is not None:
+        padding = getattr(module, "padding_idx", None) if name == "weight" else None
+        return Use(full_name, parameter, module, Role.WEIGHT, layout, padding)
+    if name == "bias" and known_layout(module, "weight") is not None:
         return Use(full_name, parameter, module, Role.BIAS)
-    if isinstance(module, NORMS) and name == "weight":
-        return Use(full_name, parameter, module, Role.NORM_SCALE)
-    if isinstance(module, NORMS) and name == "bias":
-        return Use(full_name, parameter, module, Role.NORM_SHIFT)
-    if isinstance(module, nn.PReLU) and name == "weight":
-        return Use(full_name, parameter, module, Role.SLOPE)
+    for kinds, names, role in _OTHERS:
+        if isinstance(module, kinds) and names.fullmatch(name):
+            return Use(full_name, parameter, module, role)
     raise ModelError(
         f"parameter {full_name!r} {tuple(parameter.shape)} of {type(module).__name__}: its role "
         f"is not known, so no scheme can be chosen for it.\n"
-        f"  Known are the parameters of {KNOWN_MODULES}.\n"
+        f"  Known are the parameters of {KNOWN_MODULES}, the norms, PReLU.\n"
         f"  Initialise the parts that are known, e.g. fanin.init_(model.part, recipe), and draw "
         f"this one by itself:\n"
         f"  fanin.schemes.he_normal().init_(tensor, name={full_name!r}, layout=fanin.fans.linear"
