@@ -21,7 +21,7 @@ test: $(STAMP)
 	@scripts/test
 
 bench: $(STAMP)
-	@$(BIN)/python benchmarks/noise.py
+	@$(BIN)/python benchmarks/init.py
 	@$(BIN)/python benchmarks/ensemble.py
 
 clean:

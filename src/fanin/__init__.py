@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fanin import ensembles, errors, fans, noise, recipes, schemes
+    from fanin import ensembles, errors, fans, nn_init, noise, recipes, schemes, testing
     from fanin.ensembles import Comparison, compare
     from fanin.errors import FaninError
     from fanin.recipes import Plan, init_
@@ -24,9 +24,11 @@ __all__ = [
     "errors",
     "fans",
     "init_",
+    "nn_init",
     "noise",
     "recipes",
     "schemes",
+    "testing",
 ]
 
 _HOMES = {

@@ -70,23 +70,24 @@ def philox_blocks(
     return c0, c1, c2, c3
 
 
-def stream_words(seed: int, name: str) -> tuple[int, int, int, int]:
-    """Key 0, key 1, counter word 2, counter word 3 of the stream of (seed, name)."""
+def stream_words(seed: int, name: str, draw: int = 0) -> tuple[int, int, int, int]:
+    """Key 0, key 1, counter word 2, counter word 3 of a stream; the draw is BLAKE2b's salt."""
     text = name.encode("utf-8", "surrogatepass")
     digest = hashlib.blake2b(
         len(text).to_bytes(8, "little") + text + seed.to_bytes(16, "little", signed=True),
         digest_size=16,
         person=b"fanin noise 1",
+        salt=draw.to_bytes(16, "little"),
     ).digest()
     k0, k1, c2, c3 = (int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     return k0, k1, c2, c3
 
 
-def words(seed: int, name: str, start: int, count: int) -> np.ndarray:
+def words(seed: int, name: str, start: int, count: int, draw: int = 0) -> np.ndarray:
     """Words [start, start + count): element 64 lane + c of group g is word ``lane`` of the
     block with counter 64 g + c.
     """
-    k0, k1, c2, c3 = stream_words(seed, name)
+    k0, k1, c2, c3 = stream_words(seed, name, draw)
     element = np.uint64(start) + np.arange(count, dtype=np.uint64)
     group, within = element // np.uint64(256), element % np.uint64(256)
     lane, column = within // np.uint64(64), within % np.uint64(64)
@@ -110,9 +111,15 @@ def uniform(
 
 
 def normal(
-    seed: int, name: str, start: int, count: int, mean: float = 0.0, std: float = 1.0
+    seed: int,
+    name: str,
+    start: int,
+    count: int,
+    mean: float = 0.0,
+    std: float = 1.0,
+    draw: int = 0,
 ) -> np.ndarray:
-    return F(mean) + F(std) * normal_of_words(words(seed, name, start, count))
+    return F(mean) + F(std) * normal_of_words(words(seed, name, start, count, draw))
 
 
 def truncated_normal(
@@ -230,3 +237,119 @@ def log2(s: np.ndarray) -> np.ndarray:
         (c[4] + c[5] * f) + (c[6] + c[7] * f) * f2
     ) * (f2 * f2)
     return e + polynomial * f
+
+
+def bfloat16(values: np.ndarray) -> np.ndarray:
+    """The bits of the nearest bfloat16 of each float32; of two as near, the even one.
+
+    The candidates are the two whose upper halves frame the number, weighed in float64.
+    """
+    below = (values.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+    above = below + np.uint16(1)
+    to_below, to_above = (
+        np.abs(widened(half) - values.astype(np.float64)) for half in (below, above)
+    )
+    up = (to_above < to_below) | ((to_above == to_below) & (below % 2 == 1))
+    return np.where(up, above, below).astype(np.uint16)
+
+
+def widened(halves: np.ndarray) -> np.ndarray:
+    """The numbers that bits of bfloat16 stand for; infinity counts as the next power of two."""
+    sign = np.where(halves >> 15, -1.0, 1.0)
+    exponent = (halves >> 7 & 0xFF).astype(np.int64)
+    fraction = (halves & 0x7F).astype(np.float64) / 128
+    normal_numbers = np.ldexp(1.0 + fraction, exponent - 127)
+    return sign * np.where(exponent == 0, np.ldexp(fraction, -126), normal_numbers)
+
+
+def subsets(
+    seed: int, name: str, draw: int, first: int, count: int, size: int, chosen: int
+) -> list[list[int]]:
+    """Floyd's algorithm, as Bentley prints it, on numbers of 64 bits of the stream."""
+    halves = words(seed, name, 2 * first * chosen, 2 * count * chosen, draw).tolist()
+    found = []
+    for row in range(count):
+        taken: list[int] = []
+        for step in range(chosen):
+            last = size - chosen + step
+            at = 2 * (row * chosen + step)
+            pick = ((halves[at] + (halves[at + 1] << 32)) * (last + 1)) >> 64
+            taken.append(last if pick in taken else pick)
+        found.append(taken)
+    return found
+
+
+def reflectors(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors v of the reflections I - beta v v^T that fold column after column of a tall
+    matrix, as float64, and the betas. Sums run from the first row to the last.
+    """
+    rows, columns = x.shape
+    v, betas = np.tril(x.astype(np.float64)), np.zeros(columns)
+    for j in range(columns):
+        square = 0.0
+        for i in range(j, rows):
+            square += v[i, j] * v[i, j]
+        norm = math.sqrt(square)
+        betas[j] = 1.0 / (norm * (norm + abs(v[j, j])))
+        v[j, j] += norm if v[j, j] >= 0 else -norm
+    return v, betas
+
+
+def orthogonal(seed: int, name: str, draw: int, shape: tuple[int, int], scale: float) -> np.ndarray:
+    """Haar's matrix by one reflection after the other, in float64."""
+    rows, columns = max(shape), min(shape)
+    v, betas = reflectors(normal(seed, name, 0, rows * columns, draw=draw).reshape(rows, columns))
+    q = np.eye(rows, columns)
+    for j in reversed(range(columns)):
+        q -= betas[j] * np.outer(v[:, j], v[:, j] @ q)
+    q *= np.where(np.diagonal(v) < 0, scale, -scale)
+    return q if shape[0] >= shape[1] else q.T
+
+
+def blocked_orthogonal(
+    seed: int, name: str, draw: int, shape: tuple[int, int], scale: float, dtype: type
+) -> np.ndarray:
+    """The same in the order that decides bits: blocks of 32 reflections, I - U T U^T, whose
+    U and T are made in float64 and applied in ``dtype``, one product added after the other.
+    """
+    rows, columns = max(shape), min(shape)
+    v, betas = reflectors(normal(seed, name, 0, rows * columns, draw=draw).reshape(rows, columns))
+    q = np.eye(rows, columns, dtype=dtype)
+    for first in reversed(range(0, columns, 32)):
+        u = v[first:, first : first + 32]
+        minus_t = -triangle(u, betas[first : first + 32])
+        q[first:] = reflected(q[first:], u.astype(dtype), minus_t.astype(dtype))
+    signs = np.where(np.diagonal(v) < 0, scale, -scale)
+    scaled = (signs * q.astype(np.float64)).astype(dtype)
+    return scaled if shape[0] >= shape[1] else scaled.T
+
+
+def triangle(u: np.ndarray, betas: np.ndarray) -> np.ndarray:
+    """T of the product of the reflections as I - U T U^T (Schreiber, Van Loan)."""
+    size = len(betas)
+    gram = np.zeros((size, size))
+    for row in u:
+        gram += np.outer(row, row)
+    t = np.zeros((size, size))
+    for j in range(size):
+        t[j, j] = betas[j]
+        for p in range(j):
+            total = 0.0
+            for q in range(p, j):
+                total += t[p, q] * gram[q, j]
+            t[p, j] = -betas[j] * total
+    return t
+
+
+def reflected(q: np.ndarray, u: np.ndarray, minus_t: np.ndarray) -> np.ndarray:
+    """Q - U T U^T Q: every sum begins with what it is added to and takes its terms in turn."""
+    inner = np.zeros((u.shape[1], q.shape[1]), q.dtype)
+    for row, of_q in zip(u, q, strict=True):
+        inner += row[:, None] * of_q
+    outer = np.zeros_like(inner)
+    for column, of_inner in zip(minus_t.T, inner, strict=True):
+        outer += column[:, None] * of_inner
+    result = q.copy()
+    for column, of_outer in zip(u.T, outer, strict=True):
+        result += column[:, None] * of_outer
+    return result

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import platform
-import subprocess
-import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-import fanin
 from fanin.errors import InputError
 from fanin.noise import (
     Constant,
@@ -25,6 +18,7 @@ from fanin.noise import (
     Stream,
     TruncatedNormal,
     Uniform,
+    kernels,
     normal,
     truncated_normal,
     uniform,
@@ -32,6 +26,7 @@ from fanin.noise import (
 from tests.claims import assert_close, assert_same_bits
 from tests.noise import reference
 from tests.noise.groups import normals_of
+from tests.noise.processors import IS_X86, run_for_target
 from tests.noise.strategies import CUTS, LENGTHS, NAMES, SEEDS, STARTS
 
 INF = math.inf
@@ -102,6 +97,95 @@ class TestAgainstTheReference:
         assert_same_bits(out, reference.truncated_normal(*window, 4.0, 5.0, 0.1, 0.02))
         Constant(0.1).fill(out, stream, 11)
         assert_same_bits(out, np.full(3000, 0.1, np.float32))
+
+
+LAWS = {
+    "uniform": (Uniform(-0.3, 0.7), lambda w: reference.uniform(*w, -0.3, 0.7)),
+    "normal": (Normal(0.1, 0.02), lambda w: reference.normal(*w, 0.1, 0.02)),
+    "lattice": (
+        TruncatedNormal(0.1, 0.02, -1.0, 2.5),
+        lambda w: reference.truncated_normal(*w, -1.0, 2.5, 0.1, 0.02),
+    ),
+    "slice": (
+        TruncatedNormal(0.0, 2.0, 4.0, 5.0),
+        lambda w: reference.truncated_normal(*w, 4.0, 5.0, 0.0, 2.0),
+    ),
+    "constant": (Constant(0.1), lambda w: np.full(w[3], 0.1, np.float32)),
+}
+
+
+def bits_of_bfloat16(law, window: tuple[int, str, int, int]) -> np.ndarray:
+    seed, name, start, count = window
+    out = np.zeros(count, np.uint16)
+    law.fill(out, Stream(seed, name), start)
+    return out
+
+
+class TestBfloat16:
+    """Written by the kernels themselves: float32's number, rounded to the nearest, ties to even."""
+
+    # A constant asks for room for one number.
+    @pytest.mark.parametrize("window", [w for w in WINDOWS if w[3]], ids=str)
+    @pytest.mark.parametrize("law", LAWS)
+    def test_every_law_is_the_reference_rounded(self, law, window):
+        distribution, plain = LAWS[law]
+        expected = reference.bfloat16(plain(window))
+        assert np.array_equal(bits_of_bfloat16(distribution, window), expected)
+
+    @pytest.mark.parametrize("law", [name for name in LAWS if name != "constant"])
+    @settings(max_examples=40, deadline=None)
+    @given(seed=SEEDS, name=NAMES, start=STARTS, length=LENGTHS, cuts=CUTS)
+    def test_any_cut_gives_the_same_bits(self, law, seed, name, start, length, cuts):
+        distribution, _ = LAWS[law]
+        ends = [0, *sorted(round(cut * length) for cut in cuts), length]
+        pieces = [
+            bits_of_bfloat16(distribution, (seed, name, start + low, high - low))
+            for low, high in pairwise(ends)
+        ]
+        whole = bits_of_bfloat16(distribution, (seed, name, start, length))
+        assert np.array_equal(np.concatenate(pieces), whole)
+
+    @pytest.mark.parametrize("law", ["uniform", "normal", "lattice"])
+    def test_any_number_of_threads_gives_the_same_bits(self, law, monkeypatch):
+        window = (2, "threads", 2**32 - 1000, LONG)
+        drawn = []
+        for threads in (1, 2, 7):
+            monkeypatch.setenv("FANIN_NUM_THREADS", str(threads))
+            drawn.append(bits_of_bfloat16(LAWS[law][0], window))
+        assert all(np.array_equal(other, drawn[0]) for other in drawn)
+
+    def test_rounding_of_numbers_of_every_kind(self):
+        """Ties, neighbours of ties, zeros, subnormal numbers, and what rounds up to infinity."""
+        upper = np.array([0, 1, 0x7F, 0x80, 0x3F80, 0x3F81, 0x3FFF, 0x7F7E, 0x7F7F], np.uint32)
+        lower = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], np.uint32)
+        bits = (upper[:, None] << 16 | lower).ravel()
+        values = np.concatenate([bits, bits | np.uint32(1 << 31)]).view(np.float32)
+        rounded = np.empty(values.size, np.uint16)
+        kernels.round_to_bfloat16(values, rounded)
+        assert np.array_equal(rounded, reference.bfloat16(values))
+
+
+class TestWords:
+    @pytest.mark.parametrize("draw", [0, 1, 2**64 + 3])
+    @pytest.mark.parametrize("window", WINDOWS, ids=str)
+    def test_words_are_those_of_the_reference(self, window, draw):
+        seed, name, start, count = window
+        out = np.empty(count, np.uint32)
+        kernels.fill_words(out, start, Stream(seed, name, draw).words)
+        assert np.array_equal(out, reference.words(*window, draw))
+
+    @settings(max_examples=40, deadline=None)
+    @given(seed=SEEDS, name=NAMES, start=STARTS, length=LENGTHS)
+    def test_any_window_of_words(self, seed, name, start, length):
+        out = np.empty(length, np.uint32)
+        kernels.fill_words(out, start, Stream(seed, name).words)
+        assert np.array_equal(out, reference.words(seed, name, start, length))
+
+    @pytest.mark.parametrize("draw", [1, 7, 2**64])
+    def test_laws_of_another_draw(self, draw):
+        out = np.empty(3000, np.float32)
+        Normal(0.1, 0.02).fill(out, Stream(3, "drawn", draw), 11)
+        assert_same_bits(out, reference.normal(3, "drawn", 11, 3000, 0.1, 0.02, draw))
 
 
 class TestCraftedWords:
@@ -259,91 +343,46 @@ class TestThreads:
             assert_same_bits(got, expected)
 
 
-# What each target's code may use, as /proc/cpuinfo spells it: other code would not run here.
-NEEDED_FLAGS = {
-    "x86-64": set(),
-    "haswell": {"avx2", "fma", "bmi1", "bmi2", "movbe", "abm", "f16c"},
-    "skylake-avx512": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
-}
-
-
-def runnable_targets() -> list[str]:
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return ["generic"]
-    info = Path("/proc/cpuinfo")
-    flags = set(info.read_text().split()) if info.exists() else set()
-    return [target for target, needed in NEEDED_FLAGS.items() if needed <= flags]
-
-
-def run_for_target(target: str, program: str, cache: Path) -> str:
-    """What a program prints whose kernels numba compiles afresh for one processor."""
-    package = str(Path(fanin.__file__).parents[1])
-    environment = os.environ | {
-        "NUMBA_CPU_NAME": target,
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(cache),
-        "PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")]),
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-HASHED = """
-    import hashlib
-    from fanin.noise import normal, truncated_normal, uniform
-
-    window = (4, "processor", 12345, 200_000)
-    for drawn in (
-        normal(*window),
-        uniform(*window),
-        truncated_normal(*window),
-        truncated_normal(*window, 5.0, 6.0),
-    ):
-        print(hashlib.sha256(drawn.tobytes()).hexdigest())
-"""
-
 # As this processor may lack the target's instructions, nothing compiled is called.
 COMPILED_ONLY = """
     import numba, numpy as np
-    from fanin.noise import Stream, kernels
+    from fanin.noise import Stream, haar, kernels, subsets
 
-    def compiled(kernel, *arguments):
-        kernel.compile(tuple(numba.typeof(argument) for argument in arguments))
-        return "".join(kernel.inspect_asm().values())
-
-    out, words, one = np.empty(9, np.float32), Stream(0, "").words, np.float32(1)
-    code = compiled(kernels.fill_normal, out, 0, words, one, one)
+    words, one = Stream(0, "").words, np.float32(1)
     fused = ("fmadd", "fmsub", "fnmadd", "fnmsub", "fmla", "fmls")
-    print(code.count("mul"), sum(code.count(name) for name in fused))
+
+    def report(name, kernel, *arguments):
+        kernel.compile(tuple(numba.typeof(argument) for argument in arguments))
+        code = "".join(kernel.inspect_asm().values())
+        print(name, code.count("mul"), sum(code.count(each) for each in fused))
+
+    single, half = np.empty(9, np.float32), np.empty(9, np.uint16)
+    cut = (np.uint64(1), np.uint64(1), 1.0, 1.0, 1.0, one, one, one, one)
+    report("fill_normal:float32", kernels.fill_normal, single, 0, words, one, one)
+    report("fill_normal:bfloat16", kernels.fill_normal, half, 0, words, one, one)
+    report("fill_uniform:bfloat16", kernels.fill_uniform, half, 0, words, one, one, one)
+    report("fill_truncated:bfloat16", kernels.fill_truncated, half, 0, words, cut)
+    x, heads = np.empty((9, 5), np.float32), np.empty(32)
+    report("prepare", haar.prepare, x, 0, heads, np.empty((32, 32)))
+    t, q = np.zeros((1, 32, 32)), np.zeros((1, 32, 64))
+    report("multiply:float32", haar.multiply, x, heads, t, 0, q.astype(np.float32))
+    report("multiply:float64", haar.multiply, x, heads, t, 0, q)
+    report("deliver", haar.deliver, q[0].astype(np.float32), heads, x)
+    report("choose", subsets.choose, np.empty(9, np.uint32), 5, np.empty((2, 2), np.int64))
 """
 
 
 class TestProcessors:
-    @pytest.mark.parametrize("target", runnable_targets())
-    def test_code_for_any_processor_gives_the_same_bits(self, target, tmp_path):
-        window = (4, "processor", 12345, 200_000)
-        expected = [
-            hashlib.sha256(drawn.tobytes()).hexdigest()
-            for drawn in (
-                reference.normal(*window),
-                reference.uniform(*window),
-                reference.truncated_normal(*window),
-                reference.truncated_normal(*window, 5.0, 6.0),
-            )
-        ]
-        assert run_for_target(target, HASHED, tmp_path).split() == expected
+    """That code for any processor gives the same bits is shown in ``tests/golden``."""
 
     def test_code_for_the_widest_processor_rounds_every_product(self, tmp_path):
         """A fused multiply-add would change bits; it is there to be used by this target."""
-        x86 = platform.machine() in ("x86_64", "AMD64")
-        target = "skylake-avx512" if x86 else "generic"
-        products, fused = map(int, run_for_target(target, COMPILED_ONLY, tmp_path).split())
-        assert products > 50, f"{products} products: this is not the code of the kernels"
-        assert fused == 0, f"{fused} fused multiply-adds"
+        target = "skylake-avx512" if IS_X86 else "generic"
+        lines = run_for_target(target, ["-c", textwrap.dedent(COMPILED_ONLY)], tmp_path)
+        found = [line.split() for line in lines.splitlines()]
+        products = {name: int(count) for name, count, _ in found}
+        fused = {name: int(count) for name, _, count in found}
+        assert len(found) == 9
+        assert products["fill_normal:float32"] > 50, "this is not the code of the kernels"
+        assert all(products.values()), f"code without a product: {products}"
+        assert not any(fused.values()), f"fused multiply-adds: {fused}"

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fanin.errors import InputError
-from fanin.noise import Stream, normal, truncated_normal, uniform
+from fanin.noise import Normal, Stream, normal, truncated_normal, uniform
 from tests.claims import assert_same_bits, assert_uncorrelated, assert_z_score
 from tests.noise import reference
 from tests.noise.strategies import NAMES, SEEDS
@@ -56,6 +56,26 @@ class TestNoTwoMeet:
     def test_the_words_are_the_documented_hash(self, seed, name):
         assert tuple(Stream(seed, name).words.tolist()) == reference.stream_words(seed, name)
 
+    @settings(max_examples=200, deadline=None)
+    @given(SEEDS, NAMES, st.integers(0, 2**64 - 1))
+    def test_the_draw_is_the_salt_of_the_hash(self, seed, name, draw):
+        stream = Stream(seed, name, draw)
+        assert tuple(stream.words.tolist()) == reference.stream_words(seed, name, draw)
+        aside = tuple(stream.aside().words.tolist())
+        assert aside == reference.stream_words(seed, name, draw + 2**64)
+        assert aside != tuple(stream.words.tolist())
+
+    def test_draws_and_what_lies_aside_of_them_never_meet(self):
+        draws = [0, 1, 2, 255, 256, 2**32, 2**63, 2**64 - 1]
+        streams = [Stream(seed, name, d) for seed in (0, 1) for name in ("", "a") for d in draws]
+        words = {tuple(s.words.tolist()) for stream in streams for s in (stream, stream.aside())}
+        assert len(words) == 2 * len(streams)
+        assert Stream(3, "a", 5).aside() == Stream(3, "a", 5 + 2**64)
+
+    def test_the_first_draw_is_the_stream_without_one(self):
+        """Whose bits are those of before there were draws: an empty salt is one of zeros."""
+        assert Stream(0, "fc.weight", 0).words.tolist() == Stream(0, "fc.weight").words.tolist()
+
     @pytest.mark.parametrize(
         ("seed", "name", "words"),
         [
@@ -71,7 +91,9 @@ class TestNoTwoMeet:
         assert hash(Stream(3, "a")) == hash(Stream(3, "a"))
         assert Stream(3, "a") != Stream(4, "a")
         assert Stream(3, "a") != Stream(3, "b")
-        assert repr(Stream(3, "a")) == "Stream(seed=3, name='a')"
+        assert Stream(3, "a") != Stream(3, "a", 1)
+        assert Stream(3, "a") == Stream(3, "a", 0)
+        assert repr(Stream(3, "a")) == "Stream(seed=3, name='a', draw=0)"
 
     def test_streams_are_frozen(self):
         stream = Stream(3, "a")
@@ -146,6 +168,21 @@ class TestIndependence:
             z = (different - bits / 2) / math.sqrt(bits / 4)
             what = f"bits of {STREAMS[i]} and {STREAMS[j]}"
             assert_z_score(z, self.RATE / len(PAIRS), what)
+
+
+class TestDraws:
+    """One check in a million fails although draws are independent."""
+
+    def test_draws_of_a_name_are_uncorrelated(self):
+        stream = Stream(0, "fc.weight")
+        streams = [stream, stream.aside(), *(Stream(0, "fc.weight", draw) for draw in (1, 2, 3))]
+        drawn = np.empty((len(streams), COUNT), np.float32)
+        for row, one in zip(drawn, streams, strict=True):
+            Normal().fill(row, one, 0)
+        pairs = list(itertools.combinations(range(len(streams)), 2))
+        for i, j in pairs:
+            what = f"{streams[i]} and {streams[j]}"
+            assert_uncorrelated(drawn[i], drawn[j], FALSE_ALARM / len(pairs), what)
 
 
 class TestSeeds:

@@ -28,7 +28,9 @@ class Doubled:
         return OneScheme(schemes.he_normal()).plan(model)
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMES.keys() - {"constant"}))
+@pytest.mark.parametrize(
+    "name", sorted(SCHEMES.keys() - {"constant", "icnr", "masked", "mimetic", "scaled"})
+)
 def test_every_scheme_is_a_recipe_by_its_name(name: str) -> None:
     assert as_recipe(name) == OneScheme(SCHEMES[name]())
 
@@ -169,7 +171,7 @@ def test_a_misspelt_recipe_leaves_the_model_alone() -> None:
 
 def test_errors_of_a_model_are_value_errors_of_fanin() -> None:
     with pytest.raises(ModelError) as caught:
-        fanin.init_(nn.LSTM(2, 2), "he_normal")
+        fanin.init_(nn.LazyLinear(2), "he_normal")
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, fanin.FaninError)
 

@@ -107,7 +107,7 @@ def test_the_plan_has_the_law_of_torchs_constructor(kind: str) -> None:
     rows = {row.parameter: row for row in Default().plan(make()).rows}
     assert rows.keys() == drawn.keys()
     for name, sample in drawn.items():
-        _assert_drawn_by(sample, rows[name].scheme.law(None), f"{name} of {kind}")
+        _assert_drawn_by(sample, rows[name].scheme.law(rows[name].layout), f"{name} of {kind}")
 
 
 @pytest.mark.parametrize("kind", MODULES)
@@ -143,7 +143,7 @@ def test_the_layers_of_a_transformer_are_redrawn_as_its_constructor_does_or_refu
         assert "Transformer" in str(error)  # noqa: PT017 - one of two right outcomes
         return
     row = next(row for row in plan.rows if row.parameter == name)
-    _assert_drawn_by(drawn, row.scheme.law(None), f"{name} of Transformer")
+    _assert_drawn_by(drawn, row.scheme.law(row.layout), f"{name} of Transformer")
 
 
 @pytest.mark.parametrize("padding", [3, -1])

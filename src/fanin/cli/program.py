@@ -15,7 +15,7 @@ from fanin.errors import FaninError
 _VERBS = {
     "compare": "Train one model from many recipes and say which is better.",
     "init": "Initialise a model and write its weights.",
-    "schemes": "List the schemes: formula, when to use, source.",
+    "schemes": "List the schemes: formula, use, source. Show one: what it draws.",
 }
 _INTERRUPTED = 130
 

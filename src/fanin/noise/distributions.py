@@ -37,6 +37,10 @@ class Distribution(Protocol):
     @property
     def std(self) -> float: ...
 
+    def times(self, factor: float) -> Distribution:
+        """The law of its numbers times a factor, 0 or more."""
+        ...
+
     def fill(self, out: Room, stream: Stream, start: int) -> None:
         """Write elements [start, start + out.size) of the stream into a contiguous array.
 
@@ -76,6 +80,9 @@ class Constant:
     def std(self) -> float:
         return 0.0
 
+    def times(self, factor: float) -> Constant:
+        return Constant(self.value * factor)
+
     def fill(self, out: Room, stream: Stream, start: int) -> None:
         value = np.full(1, self.value, np.float32)
         if out.dtype == np.uint16:
@@ -105,6 +112,9 @@ class Uniform:
     def std(self) -> float:
         return (self.high - self.low) / math.sqrt(12)
 
+    def times(self, factor: float) -> Uniform:
+        return Uniform(self.low * factor, self.high * factor)
+
     def fill(self, out: Room, stream: Stream, start: int) -> None:
         low, width = np.float32(self.low), np.float32(self.high - self.low)
         below_high = np.nextafter(np.float32(self.high), np.float32(-np.inf))
@@ -127,6 +137,9 @@ class Normal:
         _require_float32(mean=self.mean, std=self.std)
         if self.std < 0:
             raise InputError(f"std must not be negative, got {self.std}")
+
+    def times(self, factor: float) -> Normal:
+        return Normal(self.mean * factor, self.std * factor)
 
     def fill(self, out: Room, stream: Stream, start: int) -> None:
         mean, std = np.float32(self.mean), np.float32(self.std)
@@ -203,6 +216,9 @@ class TruncatedNormal:
             np.float32(self.loc),
             np.float32(self.scale),
         )
+
+    def times(self, factor: float) -> TruncatedNormal:
+        return TruncatedNormal(self.loc * factor, self.scale * factor, self.low, self.high)
 
     def fill(self, out: Room, stream: Stream, start: int) -> None:
         cut = self._cut()

@@ -315,6 +315,19 @@ def round_to_bfloat16(values, out):
 
 
 @_compiled
+def fill_words(out, start, stream):
+    """Words [start, start + out.size) of the stream."""
+    words = np.empty(GROUP, np.uint32)
+    done = 0
+    while done < out.size:
+        group, skipped = divmod(start + done, GROUP)
+        taken = min(GROUP - skipped, out.size - done)
+        group_words(words, group, stream)
+        out[done : done + taken] = words[skipped : skipped + taken]
+        done += taken
+
+
+@_compiled
 def fill_normal(out, start, stream, mean, std):
     """Elements [start, start + out.size) of the stream, as mean + std * z.
 

@@ -12,6 +12,7 @@ from fanin.recipes.plan import Plan
 from fanin.recipes.recipe import Recipe
 from fanin.recipes.row import Row
 from fanin.schemes import ALIASES, SCHEMES
+from fanin.schemes.catalogue import factory, names
 
 __all__ = ["Default", "OneScheme", "Plan", "Recipe", "RecipeLike", "Row", "as_recipe", "init_"]
 
@@ -21,8 +22,10 @@ default = Default
 def __getattr__(name: str) -> Callable[..., OneScheme]:
     """``recipes.he_normal(...)``: the scheme of that name as a recipe."""
     key = ALIASES.get(name, name)
-    if key in SCHEMES:
-        return lambda *arguments, **named: OneScheme(SCHEMES[key](*arguments, **named))
-    near = difflib.get_close_matches(name, [*SCHEMES, *ALIASES, "default"], n=3, cutoff=0.5)
+    if name.startswith("_"):
+        raise AttributeError(f"module 'fanin.recipes' has no attribute {name!r}")
+    if key in SCHEMES or key in names():
+        return lambda *arguments, **named: OneScheme(factory(key)(*arguments, **named))
+    near = difflib.get_close_matches(name, [*names(), *ALIASES, "default"], n=3, cutoff=0.5)
     offer = f". Did you mean {' or '.join(near)}?" if near else ""
     raise AttributeError(f"module 'fanin.recipes' has no recipe {name!r}{offer}")

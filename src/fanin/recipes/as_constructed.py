@@ -13,58 +13,64 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from fanin.errors import ModelError
+from fanin.fans import Layout, of_plain_weight
+from fanin.noise import Distribution
 from fanin.recipes.plan import Plan
 from fanin.recipes.roles import NORMS, own_parameters
 from fanin.recipes.row import Row
-from fanin.schemes import AbstractScheme, constant, normal, ones, uniform, zeros
+from fanin.schemes import (
+    AbstractScheme,
+    IndependentScheme,
+    constant,
+    normal,
+    ones,
+    torch_default,
+    xavier_uniform,
+    zeros,
+)
 
-Rule = Callable[[Any, str], AbstractScheme]
+Drawn = tuple[AbstractScheme, Layout | None]
+Rule = Callable[[Any, str], Drawn]
 
 
-def _bound(fan: float) -> AbstractScheme:
-    """U(-1/sqrt(fan), 1/sqrt(fan)): kaiming_uniform_ with a = sqrt 5."""
-    bound = 1 / math.sqrt(fan) if fan else 0.0
-    return uniform(-bound, bound)
+def _by_the_weight(module: nn.Module, _: str) -> Drawn:
+    """Weight and bias alike, by the layout of the weight."""
+    return torch_default(), Layout.of(module)
 
 
-def _conv(module: _ConvNd, _: str) -> AbstractScheme:
-    # torch reads axis 1 as the inputs, of transposed convolutions too.
-    return _bound(module.weight.shape[1] * math.prod(module.weight.shape[2:]))
+def _recurrent(module: nn.Module, name: str) -> Drawn:
+    # Every parameter has the bound of the hidden size, which the recurrent weights know.
+    return torch_default(), Layout.of(module, _HIDDEN.sub("weight_hh", name))
 
 
-def _attention(module: nn.MultiheadAttention, name: str) -> AbstractScheme:
+def _attention(module: nn.MultiheadAttention, name: str) -> Drawn:
     if name in {"bias_k", "bias_v"}:
-        return normal(std=math.sqrt(2 / (2 * module.embed_dim)))
+        return normal(std=math.sqrt(2 / (2 * module.embed_dim))), None
     if name.endswith("bias"):
-        return zeros()
-    return _xavier(getattr(module, name))
+        return zeros(), None
+    return torch_default("attention"), Layout.of(module, name)
 
 
-def _xavier(weight: Tensor) -> AbstractScheme:
-    rows, columns = weight.shape
-    bound = math.sqrt(6 / (rows + columns))
-    return uniform(-bound, bound)
-
-
-def _norm(_: nn.Module, name: str) -> AbstractScheme:
-    return ones() if name == "weight" else zeros()
+def _norm(_: nn.Module, name: str) -> Drawn:
+    return (ones() if name == "weight" else zeros()), None
 
 
 _WEIGHT_AND_BIAS = re.compile("weight|bias")
+_HIDDEN = re.compile("(weight|bias)_(ih|hh|hr)")
 _GATES = re.compile(r"(weight|bias)_(ih|hh|hr)(_l\d+)?(_reverse)?")
 _PROJECTIONS = re.compile("(in|[qkv])_proj_weight|in_proj_bias|bias_[kv]")
 
 # A class of torch.nn, the names of the parameters that it makes, and how it draws them.
 _RULES: Sequence[tuple[type[nn.Module], re.Pattern[str], Rule]] = (
-    (nn.Linear, _WEIGHT_AND_BIAS, lambda m, _: _bound(m.in_features)),
-    (_ConvNd, _WEIGHT_AND_BIAS, _conv),
-    (nn.Bilinear, _WEIGHT_AND_BIAS, lambda m, _: _bound(m.in1_features)),
-    (nn.Embedding, _WEIGHT_AND_BIAS, lambda _, __: normal()),
-    (nn.EmbeddingBag, _WEIGHT_AND_BIAS, lambda _, __: normal()),
-    (nn.RNNBase, _GATES, lambda m, _: _bound(m.hidden_size)),
-    (nn.RNNCellBase, _GATES, lambda m, _: _bound(m.hidden_size)),
+    (nn.Linear, _WEIGHT_AND_BIAS, _by_the_weight),
+    (_ConvNd, _WEIGHT_AND_BIAS, _by_the_weight),
+    (nn.Bilinear, _WEIGHT_AND_BIAS, _by_the_weight),
+    (nn.Embedding, _WEIGHT_AND_BIAS, _by_the_weight),
+    (nn.EmbeddingBag, _WEIGHT_AND_BIAS, _by_the_weight),
+    (nn.RNNBase, _GATES, _recurrent),
+    (nn.RNNCellBase, _GATES, _recurrent),
     (nn.MultiheadAttention, _PROJECTIONS, _attention),
-    (nn.PReLU, _WEIGHT_AND_BIAS, lambda m, _: constant(m.init)),
+    (nn.PReLU, _WEIGHT_AND_BIAS, lambda module, _: (constant(module.init), None)),
     *((norm, _WEIGHT_AND_BIAS, _norm) for norm in NORMS),
 )
 
@@ -100,34 +106,47 @@ class Default:
         rows: dict[Tensor, Row] = {}
         for path, module, name, parameter in own_parameters(model):
             full = f"{path}.{name}" if path else name
+            scheme, layout = _rule(full, module, name)(module, name)
             row = Row(
                 full,
                 tuple(parameter.shape),
-                _rule(full, module, name)(module, name),
+                scheme,
                 f"as {type(module).__name__} draws it when it is made",
+                layout,
                 padding_index=getattr(module, "padding_idx", None) if name == "weight" else None,
             )
             known = rows.setdefault(parameter, row)
-            if (known.scheme, known.padding_index) != (row.scheme, row.padding_index):
+            if _drawn_as(known) != _drawn_as(row):
                 raise ModelError(
                     f"{known.parameter!r} and {row.parameter!r} are one parameter, which their "
-                    f"modules draw as {known.scheme!r} and as {row.scheme!r}: recipe 'default' "
+                    f"modules draw as {_law(known)} and as {_law(row)}: recipe 'default' "
                     "cannot tell which came first. Take a recipe of one scale, e.g. 'normal:0.02'"
                 )
-        for parameter, scheme, reason in _redrawn(model):
-            rows[parameter] = replace(rows[parameter], scheme=scheme, reason=reason)
+        for parameter, again, layout, reason in _redrawn(model):
+            rows[parameter] = replace(rows[parameter], scheme=again, layout=layout, reason=reason)
         return Plan("default", tuple(rows.values()))
 
 
-def _redrawn(model: nn.Module) -> Iterator[tuple[Tensor, AbstractScheme, str]]:
+def _law(row: Row) -> Distribution:
+    assert isinstance(row.scheme, IndependentScheme)  # noqa: S101 - the rules have no others
+    return row.scheme.law(row.layout)
+
+
+def _drawn_as(row: Row) -> tuple[Distribution, int | None]:
+    return _law(row), row.padding_index
+
+
+def _redrawn(model: nn.Module) -> Iterator[tuple[Tensor, AbstractScheme, Layout | None, str]]:
     """What a module draws again in the modules that it holds, inner modules first."""
     for module in reversed(list(model.modules())):
         if isinstance(module, nn.MultiheadAttention) and module.out_proj.bias is not None:
-            yield module.out_proj.bias, zeros(), "as MultiheadAttention sets it"
+            yield module.out_proj.bias, zeros(), None, "as MultiheadAttention sets it"
         if isinstance(module, nn.Transformer):
             for parameter in module.parameters():
                 if parameter.ndim > 1:
-                    yield parameter, _xavier(parameter), "as Transformer draws it (Xavier)"
+                    stack = of_plain_weight(parameter.shape)
+                    reason = "as Transformer draws it (Xavier)"
+                    yield parameter, xavier_uniform(), stack, reason
 
 
 def _rule(full_name: str, module: nn.Module, name: str) -> Rule:

@@ -8,7 +8,7 @@ from fanin.errors import InputError, UnknownNameError
 from fanin.recipes.as_constructed import Default
 from fanin.recipes.one_scheme import OneScheme
 from fanin.recipes.recipe import Recipe
-from fanin.schemes import ALIASES, SCHEMES, Scheme, by_name
+from fanin.schemes import ALIASES, Scheme, by_name, names
 
 RecipeLike = str | Recipe | Scheme
 """What every place that takes a recipe takes: a text, a recipe, or a scheme."""
@@ -49,9 +49,10 @@ def _named(text: str) -> Recipe:
     name = text.strip().lower()
     if name == "default":
         return Default()
-    if name.partition(":")[0] not in {*SCHEMES, *ALIASES}:
-        raise UnknownNameError("recipe", text, ["default", *SCHEMES, *ALIASES])
-    return OneScheme(by_name(text))
+    try:
+        return OneScheme(by_name(text))
+    except UnknownNameError:
+        raise UnknownNameError("recipe", text, ["default", *names(), *ALIASES]) from None
 
 
 def init_(model: nn.Module, recipe: RecipeLike, *, seed: int = 0) -> nn.Module:

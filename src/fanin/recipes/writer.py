@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,17 @@ from torch import Tensor, nn
 from fanin.errors import InputError, ModelError
 from fanin.noise.streams import checked_seed
 from fanin.recipes.row import Row
+from fanin.schemes import IndependentScheme
 from fanin.schemes.filling import require_fillable
 
 
 def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
     """Draw each row's parameter from the noise of (seed, name).
 
-    Everything that can be checked is checked before the first write; should a scheme fail
-    or the user interrupt all the same, the parameters are put back from copies, which cost
-    the memory of the model once more.
+    Everything that can be checked is checked before the first write. A scheme that may fail all
+    the same (another package's, one that needs memory, on a device) draws first, with a copy
+    of its parameter at hand: whatever happens, all of these are put back. Independent draws of
+    fanin cannot fail; an interrupt among them is raised when the last is made.
 
     Raises:
         ModelError: naming the parameter and what is wrong with it.
@@ -32,15 +34,46 @@ def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
     for row in rows:
         _require_writable(row, parameters[row.parameter])
     _require_apart(parameters)
-    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
+
+    def draw(row: Row) -> None:
+        _draw(row, parameters[row.parameter], seed, names[row.parameter])
+
+    certain: list[Row] = []
+    risky: list[Row] = []
+    for row in rows:
+        (certain if _cannot_fail(row, parameters[row.parameter]) else risky).append(row)
+    before = {row.parameter: parameters[row.parameter].detach().clone() for row in risky}
     try:
-        for row in rows:
-            _draw(row, parameters[row.parameter], seed, names[row.parameter])
+        for row in risky:
+            draw(row)
     except BaseException:
         with torch.no_grad():
             for name, values in before.items():
                 parameters[name].detach().copy_(values)
         raise
+    _to_the_end(draw, certain)
+
+
+def _cannot_fail(row: Row, parameter: Tensor) -> bool:
+    return (
+        isinstance(row.scheme, IndependentScheme)
+        and type(row.scheme).__module__.startswith("fanin.")
+        and parameter.device.type == "cpu"
+    )
+
+
+def _to_the_end(draw: Callable[[Row], None], rows: Sequence[Row]) -> None:
+    """Draw every row; a row that is interrupted is drawn again, with the same bits."""
+    interrupt: KeyboardInterrupt | None = None
+    done = 0
+    while done < len(rows):
+        try:
+            draw(rows[done])
+            done += 1
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 @torch.no_grad()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from fanin.errors import InputError
 from fanin.noise import Distribution, Stream
-from fanin.noise.threads import in_pieces
+from fanin.noise.threads import each
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 # Types that distributions write by themselves, and how NumPy, which has no bfloat16, sees them.
 _DIRECT = {torch.float32: torch.float32, torch.bfloat16: torch.uint16}
-# 128 KiB of float32 a thread: stays in a core's cache, and is all the memory a fill needs.
-_WINDOW = 1 << 15
+# 127 KiB of float32 a thread: stays in a core's cache, and is all the memory a fill needs. At
+# 128 KiB torch would begin to copy on threads of its own, beside ours.
+_WINDOW = 127 * 256
+
+Change = Callable[[int, NDArray[np.float32]], None]
+"""Told the first element of a window and its numbers, which it may change in place."""
 
 
 def require_fillable(tensor: Tensor, name: str = "") -> None:
@@ -61,32 +68,69 @@ def _overlaps(tensor: Tensor) -> bool:
 
 
 @torch.no_grad()
-def fill_(tensor: Tensor, distribution: Distribution, *, seed: int, name: str) -> Tensor:
-    """Write elements 0, 1, ... of the stream of (seed, name) in row-major order."""
-    stream = Stream(seed, name)
+def fill_(
+    tensor: Tensor,
+    distribution: Distribution,
+    stream: Stream,
+    change: Change | None = None,
+) -> Tensor:
+    """Write elements 0, 1, ... of the stream in row-major order.
+
+    Args:
+        tensor: one that ``require_fillable`` accepts.
+        distribution: of the elements.
+        stream: gives them.
+        change: what becomes of the numbers before they are rounded to the tensor's type;
+            windows come in any order.
+    """
     plain = tensor.detach()
-    if plain.device.type == "cpu" and plain.is_contiguous() and plain.dtype in _DIRECT:
-        distribution.fill(plain.view(-1).view(_DIRECT[plain.dtype]).numpy(), stream, 0)
+    types = _DIRECT if change is None else {torch.float32: torch.float32}
+    if plain.device.type == "cpu" and plain.is_contiguous() and plain.dtype in types:
+        memory = plain.view(-1).view(types[plain.dtype]).numpy()
+        if change is None:
+            distribution.fill(memory, stream, 0)
+        else:
+            _fill_changed(memory, distribution, stream, change)
         if not plain.is_inference():
             # Written behind torch's back; autograd must know that saved values are stale.
             increment_version(plain)
         return tensor
-    target = (
-        plain.view(-1)
-        if plain.is_contiguous()
-        else torch.empty_like(plain, memory_format=torch.contiguous_format).view(-1)
-    )
 
-    def fill_part(low: int, high: int) -> None:
-        window = np.empty(min(_WINDOW, high - low), np.float32)
-        # The mode belongs to a thread, and the piece may be another thread's.
-        with torch.inference_mode(target.is_inference()):
-            for start in range(low, high, _WINDOW):
-                part = window[: min(_WINDOW, high - start)]
-                distribution.fill(part, stream, start)
-                target[start : start + part.size].copy_(torch.from_numpy(part))
+    def fill_window(window: tuple[int, Tensor]) -> None:
+        start, part = window
+        values = np.empty(part.numel(), np.float32)
+        distribution.fill(values, stream, start)
+        if change is not None:
+            change(start, values)
+        # The mode belongs to a thread, and the window may be another thread's.
+        with torch.inference_mode(plain.is_inference()):
+            part.copy_(torch.from_numpy(values).view(part.shape))
 
-    in_pieces(fill_part, target.numel())
-    if not plain.is_contiguous():
-        plain.copy_(target.view(plain.shape))
+    each(fill_window, list(_windows(plain, 0)))
     return tensor
+
+
+def _fill_changed(
+    memory: NDArray[np.float32], distribution: Distribution, stream: Stream, change: Change
+) -> None:
+    def fill_window(start: int) -> None:
+        part = memory[start : start + _WINDOW]
+        distribution.fill(part, stream, start)
+        change(start, part)
+
+    each(fill_window, range(0, memory.size, _WINDOW))
+
+
+def _windows(tensor: Tensor, start: int) -> Iterator[tuple[int, Tensor]]:
+    """Views that make up the tensor, with the row-major place of their first element."""
+    if tensor.numel() <= _WINDOW:
+        yield start, tensor
+        return
+    row = tensor.numel() // len(tensor)
+    if row > _WINDOW:
+        for i in range(len(tensor)):
+            yield from _windows(tensor[i], start + i * row)
+        return
+    rows = _WINDOW // row
+    for i in range(0, len(tensor), rows):
+        yield start + i * row, tensor[i : i + rows]

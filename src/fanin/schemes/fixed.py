@@ -10,13 +10,14 @@ from fanin.errors import InputError
 from fanin.fans import Layout
 from fanin.noise import Constant, Distribution, Normal, TruncatedNormal, Uniform
 from fanin.noise.gaussian import truncated_moments
-from fanin.schemes.scheme import AbstractScheme, a_number, as_float
+from fanin.schemes.independent import IndependentScheme
+from fanin.schemes.scheme import a_number, as_float
 
 _DEEP_LEARNING = "Goodfellow, Bengio, Courville. Deep Learning. MIT Press, 2016. Section 8.4"
 
 
 @attrs.frozen(repr=False)
-class zeros(AbstractScheme):
+class zeros(IndependentScheme):
     """Every element 0.
 
     Right for biases, for the last layer of a residual branch and for a fresh head; wrong for
@@ -42,7 +43,7 @@ class zeros(AbstractScheme):
 
 
 @attrs.frozen(repr=False)
-class ones(AbstractScheme):
+class ones(IndependentScheme):
     """Every element 1: the scale of a normalisation layer.
 
     Example:
@@ -67,7 +68,7 @@ class ones(AbstractScheme):
 
 
 @attrs.frozen(repr=False)
-class constant(AbstractScheme):
+class constant(IndependentScheme):
     """Every element ``value``.
 
     Raises:
@@ -98,7 +99,7 @@ class constant(AbstractScheme):
 
 
 @attrs.frozen(repr=False)
-class normal(AbstractScheme):
+class normal(IndependentScheme):
     """N(mean, std^2), whatever the fans.
 
     Args:
@@ -134,7 +135,7 @@ class normal(AbstractScheme):
 
 
 @attrs.frozen(repr=False)
-class uniform(AbstractScheme):
+class uniform(IndependentScheme):
     """U[a, b), whatever the fans. In a text such as ``"uniform:0.1"`` it is U[-0.1, 0.1).
 
     Args:
@@ -179,7 +180,7 @@ class uniform(AbstractScheme):
 
 
 @attrs.frozen(repr=False)
-class truncated_normal(AbstractScheme):
+class truncated_normal(IndependentScheme):
     """A normal cut ``low`` and ``high`` standard deviations from its mean, without rejection.
 
     With ``corrected`` the numbers that come out have the standard deviation ``std`` (jax and

@@ -9,11 +9,12 @@ from typing import ClassVar, Literal, get_args
 
 import attrs
 
-from fanin.errors import FanError, InputError, UnknownNameError
+from fanin.errors import FanError
 from fanin.fans import Layout
 from fanin.noise import Distribution, Normal, TruncatedNormal, Uniform
 from fanin.noise.gaussian import truncated_moments
-from fanin.schemes.scheme import AbstractScheme, a_number, as_float
+from fanin.schemes.independent import IndependentScheme
+from fanin.schemes.scheme import GREATEST, a_number, as_float, in_range, needed_layout, one_of
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Shape = Literal["normal", "truncated_normal", "uniform"]
@@ -52,7 +53,7 @@ def fan(layout: Layout, mode: Mode) -> float:
     return value
 
 
-class _VarianceScheme(AbstractScheme):
+class _VarianceScheme(IndependentScheme):
     """Variance = scale / fan. A subclass says which scale, which fan and which shape."""
 
     __slots__ = ()
@@ -67,27 +68,9 @@ class _VarianceScheme(AbstractScheme):
         raise NotImplementedError
 
     def law(self, layout: Layout | None) -> Distribution:
-        if not isinstance(layout, Layout):
-            raise FanError(
-                f"the scale of {self!r} depends on the layout of the weight, e.g. "
-                f"fanin.fans.linear((out, in)); got {layout!r}"
-            )
+        known = needed_layout(self, layout)
         scale, mode, shape = self.scaling()
-        return law_of_variance(scale / fan(layout, mode), shape)
-
-
-def _one_of(what: str, value: str, kinds: object) -> None:
-    if value not in get_args(kinds):
-        raise UnknownNameError(what, str(value), get_args(kinds))
-
-
-# Its square is still a number, and a weight of that size has left float32's useful range.
-_GREATEST = 1e18
-
-
-def _in_range(what: str, value: float, least: float) -> None:
-    if not least <= value <= _GREATEST:
-        raise InputError(f"{what} must lie between {least:g} and {_GREATEST:g}, got {value!r}")
+        return law_of_variance(scale / fan(known, mode), shape)
 
 
 @attrs.frozen(repr=False)
@@ -129,9 +112,9 @@ class variance_scaling(_VarianceScheme):
     argument = "scale"
 
     def __attrs_post_init__(self) -> None:
-        _in_range("scale", self.scale, 0.0)
-        _one_of("mode", self.mode, Mode)
-        _one_of("distribution", self.distribution, Shape)
+        in_range("scale", self.scale, 0.0)
+        one_of("mode", self.mode, get_args(Mode))
+        one_of("distribution", self.distribution, get_args(Shape))
 
     def scaling(self) -> tuple[float, Mode, Shape]:
         return self.scale, self.mode, self.distribution
@@ -148,7 +131,7 @@ class _Xavier(_VarianceScheme):
     argument = "gain"
 
     def __attrs_post_init__(self) -> None:
-        _in_range("gain", self.gain, 0.0)
+        in_range("gain", self.gain, 0.0)
 
     def scaling(self) -> tuple[float, Mode, Shape]:
         return self.gain**2, "fan_avg", self.shape
@@ -218,8 +201,8 @@ class _He(_VarianceScheme):
     argument = "negative_slope"
 
     def __attrs_post_init__(self) -> None:
-        _in_range("negative_slope", self.negative_slope, -_GREATEST)
-        _one_of("mode", self.mode, Mode)
+        in_range("negative_slope", self.negative_slope, -GREATEST)
+        one_of("mode", self.mode, get_args(Mode))
 
     def scaling(self) -> tuple[float, Mode, Shape]:
         return 2.0 / (1.0 + self.negative_slope**2), self.mode, self.shape
