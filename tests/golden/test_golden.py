@@ -49,6 +49,7 @@ def test_bits_are_golden():
     assert_golden(script["golden"](), "here")
 
 
+@pytest.mark.timeout(900)  # compiles every kernel anew
 @pytest.mark.parametrize("target", runnable_targets())
 def test_code_for_any_processor_gives_golden_bits(target, tmp_path):
     path = tmp_path / "bits.json"

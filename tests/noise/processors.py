@@ -43,7 +43,7 @@ def run_for_target(target: str, arguments: Sequence[str], cache: Path) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

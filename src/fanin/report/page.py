@@ -34,6 +34,15 @@ def write_page(
 
 def page(comparisons: Sequence[Comparison], *, command: str | None = None) -> str:
     """The page as text."""
+    return rendered(
+        "comparison.html",
+        command,
+        comparisons=[_view(comparison) for comparison in comparisons],
+    )
+
+
+def rendered(template: str, command: str | None, **values: object) -> str:
+    """A page from its template; ``command`` gives it again."""
     environment = Environment(
         loader=PackageLoader("fanin.report", "templates"),
         autoescape=True,
@@ -41,11 +50,7 @@ def page(comparisons: Sequence[Comparison], *, command: str | None = None) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("comparison.html").render(
-        comparisons=[_view(comparison) for comparison in comparisons],
-        command=command,
-        versions=versions(),
-    )
+    return environment.get_template(template).render(**values, command=command, versions=versions())
 
 
 def framed_page(comparison: Comparison) -> str:
@@ -85,12 +90,13 @@ def _view(comparison: Comparison) -> dict[str, object]:
             }
             for place, row in enumerate(comparison.ranking)
         ],
-        "curves": _inline(figures.curves(comparison)),
-        "signals": _inline(figures.signals(comparison)),
-        "rate_figure": _inline(figures.rates(comparison)),
+        "curves": inline(figures.curves(comparison)),
+        "signals": inline(figures.signals(comparison)),
+        "rate_figure": inline(figures.rates(comparison)),
     }
 
 
-def _inline(svg: str) -> Markup:
+def inline(svg: str) -> Markup:
+    """A picture of ours as a part of the page."""
     # matplotlib escapes the text that it draws; the rest is its own.
     return Markup(svg)  # noqa: S704
