@@ -23,6 +23,7 @@ test: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/init.py
 	@$(BIN)/python benchmarks/ensemble.py
+	@$(BIN)/python benchmarks/theory.py
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fanin import ensembles, errors, fans, nn_init, noise, recipes, schemes, testing
+    from fanin import ensembles, errors, fans, nn_init, noise, recipes, schemes, testing, theory
     from fanin.ensembles import Comparison, compare
     from fanin.errors import FaninError
     from fanin.recipes import Plan, init_
+    from fanin.theory import gain
 
 __version__ = "0.1.0"
 
@@ -23,12 +24,14 @@ __all__ = [
     "ensembles",
     "errors",
     "fans",
+    "gain",
     "init_",
     "nn_init",
     "noise",
     "recipes",
     "schemes",
     "testing",
+    "theory",
 ]
 
 _HOMES = {
@@ -36,6 +39,7 @@ _HOMES = {
     "FaninError": "fanin.errors",
     "Plan": "fanin.recipes",
     "compare": "fanin.ensembles",
+    "gain": "fanin.theory",
     "init_": "fanin.recipes",
 }
 

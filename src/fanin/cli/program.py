@@ -14,8 +14,10 @@ from fanin.errors import FaninError
 # Verb -> its line in the list of commands; the module of the same name has ``command``.
 _VERBS = {
     "compare": "Train one model from many recipes and say which is better.",
+    "gain": "Gain of any activation: the scale that keeps its signal.",
     "init": "Initialise a model and write its weights.",
     "schemes": "List the schemes: formula, use, source. Show one: what it draws.",
+    "theory": "Predict deep signals: variance, correlation, the edge of chaos.",
 }
 _INTERRUPTED = 130
 
