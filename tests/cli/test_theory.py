@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
+
+from fanin import theory
+from fanin.report.theories import LAYERS, WIDTH, measured
 
 
 def test_gain_of_names_and_of_a_lambda(fanin_here):
@@ -66,6 +70,25 @@ def test_the_page_holds_facts_and_pictures_and_its_command(fanin_here, folder):
     assert "<script" not in page
     assert "fanin theory tanh --sigma-w 1.3 --html page.html" in page
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+
+
+def test_the_page_of_gains(fanin_here, folder):
+    text = "lambda z: z * (z > 0) + 0 * len('<script>')"
+    shown = fanin_here("gain", "relu", text, "--html", "gains.html")
+    assert shown.returncode == 0, shown.stderr
+    page = (folder / "gains.html").read_text()
+    assert "1.4142135624" in page
+    assert "1.6666666667" in page
+    assert "<script" not in page
+
+
+def test_measured_networks_lie_in_the_band_of_the_forecast():
+    forward, gradient = measured("relu", 2**0.5, 0.0)
+    assert forward.shape == gradient.shape == (3, LAYERS)
+    forecast = theory.signal_forecast([WIDTH] * (LAYERS + 1), "relu", 2**0.5)
+    inside = (forward > forecast.forward_low / 2) & (forward < forecast.forward_high * 2)
+    assert inside.all()
+    assert np.all(gradient[:, -1] == 1.0)
 
 
 @pytest.mark.parametrize(

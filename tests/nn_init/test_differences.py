@@ -63,9 +63,9 @@ class TestGains:
         assert_close(init.calculate_gain(name), moment**-0.5, 1e-10, name)
 
     def test_the_table_here_is_whole(self):
-        from fanin.nn_init.gains import _SECOND_MOMENT
+        from fanin.nn_init.gains import KNOWN_TO_THEORY
 
-        assert set(ACTIVATIONS) == set(_SECOND_MOMENT)
+        assert set(ACTIVATIONS) == set(KNOWN_TO_THEORY)
 
     @pytest.mark.parametrize("param", [None, 0, 0.3, True, "a"])
     def test_the_parameter_is_leaky_relus_alone(self, param):

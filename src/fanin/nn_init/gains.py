@@ -23,30 +23,28 @@ _TORCH: Final = MappingProxyType(
 )
 """As torch has them. For tanh, sigmoid and selu these are conventions, not 1/sqrt(E phi^2)."""
 
-_SECOND_MOMENT: Final = MappingProxyType(
-    {
-        "celu": 1.2451983007007066,
-        "elu": 1.2451983007007066,
-        "gelu": 1.5335304411955352,
-        "gelu_tanh": 1.5335805216661469,
-        "hardsigmoid": 1.897840424729559,
-        "hardswish": 1.7366572127665416,
-        "hardtanh": 1.3920361404483098,
-        "identity": 1.0,
-        "logsigmoid": 1.0418668355353017,
-        "mish": 1.4868475812732081,
-        "prelu": 1.3719886811400707,
-        "quick_gelu": 1.5394587622988314,
-        "relu6": 1.4142135650950737,
-        "silu": 1.6765324703310912,
-        "softplus": 1.0418668355353017,
-        "softsign": 2.3375333631085397,
-        "swish": 1.6765324703310912,
-        "tanhshrink": 2.3383675301021214,
-    }
+KNOWN_TO_THEORY: Final = (
+    "celu",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "identity",
+    "logsigmoid",
+    "mish",
+    "prelu",
+    "quick_gelu",
+    "relu6",
+    "silu",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanhshrink",
 )
-"""1/sqrt(E phi(z)^2), z ~ N(0, 1), by quadrature in 40 digits split where phi has a kink; each
-activation with the defaults of torch.nn.functional, prelu with the slope 1/4 it starts at."""
+"""Names that torch refuses; each with the defaults of torch.nn.functional, prelu with the slope
+1/4 that it starts at."""
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -76,9 +74,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + _slope(param) ** 2))
-    for gains in (_TORCH, _SECOND_MOMENT):
-        if isinstance(nonlinearity, str) and nonlinearity in gains:
-            return gains[nonlinearity]
+    if isinstance(nonlinearity, str) and nonlinearity in _TORCH:
+        return _TORCH[nonlinearity]
+    if nonlinearity in KNOWN_TO_THEORY:
+        from fanin.theory import gain
+
+        return gain(nonlinearity)
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
 

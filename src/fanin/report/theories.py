@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from fanin import theory
+from fanin import noise, theory
 from fanin.errors import InputError
 from fanin.report.files import replacing
 from fanin.report.page import inline, rendered
+
+Array = NDArray[np.float64]
+
+WIDTH: Final = 256
+LAYERS: Final = 50
+_DRAWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +161,13 @@ def write_page(
         activation, sigma_w=(0.05, width), sigma_b=(0.0, height), mark=mark
     )
     maps = theory.map_diagram(activation, described.sigma_w, described.sigma_b)
+    forward, gradient = measured(activation, described.sigma_w, described.sigma_b)
     forecast = theory.forecast_diagram(
-        theory.signal_forecast([256] * 51, activation, described.sigma_w, sigma_b=described.sigma_b)
+        theory.signal_forecast(
+            [WIDTH] * (LAYERS + 1), activation, described.sigma_w, sigma_b=described.sigma_b
+        ),
+        forward_rms=forward,
+        gradient_rms=gradient,
     )
     with replacing(path) as temporary:
         temporary.write_text(
@@ -165,6 +179,61 @@ def write_page(
                 maps=inline(maps.svg()),
                 forecast=inline(forecast.svg()),
             ),
+            encoding="utf-8",
+        )
+    return Path(path)
+
+
+def measured(activation: object, sigma_w: float, sigma_b: float) -> tuple[Array, Array]:
+    """RMS of pre-activations and of gradients by layer, of a few real networks of finite width.
+
+    Returns:
+        two arrays of shape (draws, layers); gradients relative to the last layer.
+    """
+    known = theory.as_activation(activation)
+    draws = [_one_network(known, sigma_w, sigma_b, seed) for seed in range(_DRAWS)]
+    forward, gradient = zip(*draws, strict=True)
+    return np.array(forward), np.array(gradient)
+
+
+def _one_network(
+    known: theory.Activation, sigma_w: float, sigma_b: float, seed: int
+) -> tuple[Array, Array]:
+    def draw(name: str, count: int) -> Array:
+        return noise.normal(seed, name, 0, count).astype(np.float64)
+
+    weights = [
+        draw(f"weight.{layer}", WIDTH**2).reshape(WIDTH, WIDTH) * (sigma_w / math.sqrt(WIDTH))
+        for layer in range(LAYERS)
+    ]
+    signal, before, slopes = draw("input", WIDTH), [], []
+    with np.errstate(all="ignore"):  # a network that explodes shows it as inf
+        for layer, weight in enumerate(weights):
+            before.append(weight @ signal + sigma_b * draw(f"bias.{layer}", WIDTH))
+            signal, slope = known(before[-1]), known.derivative(before[-1])
+            slopes.append(slope)
+        gradients = [draw("gradient", WIDTH)]
+        for weight, slope in zip(reversed(weights[1:]), reversed(slopes[:-1]), strict=True):
+            gradients.append(slope * (weight.T @ gradients[-1]))
+        back = np.array([_rms(g) for g in reversed(gradients)])
+        return np.array([_rms(z) for z in before]), back / back[-1]
+
+
+def _rms(values: Array) -> float:
+    return math.sqrt(float(np.mean(values**2)))
+
+
+def write_gains(
+    rows: Sequence[tuple[str, float]], path: str | Path, *, command: str | None = None
+) -> Path:
+    """Write gains as one HTML page: those asked for, and the table of all known.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(
+            rendered("gains.html", command, rows=rows, known=list(theory.gains())),
             encoding="utf-8",
         )
     return Path(path)

@@ -137,9 +137,9 @@ def phase(activation: object, sigma_w: float, sigma_b: float = 0.0, q0: float = 
 
     Example:
         >>> print(phase("tanh", 3**0.5, 0.05**0.5))
-        chaotic: the second moment settles at 1.428; the gradient's grows by 1.209 a layer
+        chaotic: the second moment settles at 1.428; the gradient's is multiplied by 1.209 a layer
         >>> print(phase("relu", 1.0))
-        ordered: the second moment vanishes; the gradient's falls by 0.5 a layer
+        ordered: the second moment vanishes; the gradient's is multiplied by 0.5 a layer
 
     References:
         Schoenholz et al., 2017, arXiv:1611.01232, section 3.
@@ -160,9 +160,9 @@ def phase(activation: object, sigma_w: float, sigma_b: float = 0.0, q0: float = 
     if end.stability == "unstable":
         signal += ", an unstable value that any deviation leaves"
     gradient = {
-        "ordered": f"the gradient's falls by {chi:.4g} a layer",
+        "ordered": f"the gradient's is multiplied by {chi:.4g} a layer",
         "critical": "the gradient's is kept",
-        "chaotic": f"the gradient's grows by {chi:.4g} a layer",
+        "chaotic": f"the gradient's is multiplied by {chi:.4g} a layer",
     }[name]
     return Phase(name, fate, chi, end.value, f"{signal}; {gradient}")
 

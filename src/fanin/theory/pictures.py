@@ -152,12 +152,20 @@ def phase_diagram(
             aspect="auto",
         )
         axes.grid(visible=False)
-        marker = "o" if edge.sigma_w.size == 1 else ""
-        axes.plot(edge.sigma_w, edge.sigma_b, marker=marker, color="white", linewidth=2.0)
+        point = edge.sigma_w.size == 1
+        style = {"marker": "o", "clip_on": False} if point else {"linewidth": 2.0}
+        axes.plot(edge.sigma_w, edge.sigma_b, color="white", **style)
         for name, there in (("ordered", grid.chi_1 < 1), ("chaotic", grid.chi_1 > 1)):
             _name_region(axes, name, there & (grid.depth < 30), grid)
         if mark is not None:
-            axes.plot(*mark, marker="x", color=COLOURS[1], markersize=9, markeredgewidth=2.5)
+            axes.plot(
+                *mark,
+                marker="x",
+                color=COLOURS[1],
+                markersize=9,
+                markeredgewidth=2.5,
+                clip_on=False,
+            )
         axes.set(xlabel="sigma_w", ylabel="sigma_b", xlim=wide, ylim=sigma_b)
         axes.set_title(f"{plain(known.name)}: the edge of chaos")
         bar = figure.colorbar(image, ax=axes)
