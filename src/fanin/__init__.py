@@ -7,9 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fanin import ensembles, errors, fans, nn_init, noise, recipes, schemes, testing, theory
+    from fanin import (
+        ensembles,
+        errors,
+        fans,
+        nn_init,
+        noise,
+        observation,
+        recipes,
+        schemes,
+        testing,
+        theory,
+    )
     from fanin.ensembles import Comparison, compare
     from fanin.errors import FaninError
+    from fanin.observation import Observation, observe
     from fanin.recipes import Plan, init_
     from fanin.theory import gain
 
@@ -18,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison",
     "FaninError",
+    "Observation",
     "Plan",
     "__version__",
     "compare",
@@ -28,6 +41,8 @@ __all__ = [
     "init_",
     "nn_init",
     "noise",
+    "observation",
+    "observe",
     "recipes",
     "schemes",
     "testing",
@@ -37,10 +52,12 @@ __all__ = [
 _HOMES = {
     "Comparison": "fanin.ensembles",
     "FaninError": "fanin.errors",
+    "Observation": "fanin.observation",
     "Plan": "fanin.recipes",
     "compare": "fanin.ensembles",
     "gain": "fanin.theory",
     "init_": "fanin.recipes",
+    "observe": "fanin.observation",
 }
 
 

@@ -16,6 +16,7 @@ _VERBS = {
     "compare": "Train one model from many recipes and say which is better.",
     "gain": "Gain of any activation: the scale that keeps its signal.",
     "init": "Initialise a model and write its weights.",
+    "observe": "Show how a model uses each parameter, and its signals' scale.",
     "schemes": "List the schemes: formula, use, source. Show one: what it draws.",
     "theory": "Predict deep signals: variance, correlation, the edge of chaos.",
 }

@@ -55,12 +55,13 @@ def rendered(template: str, command: str | None, **values: object) -> str:
 
 def framed_page(comparison: Comparison) -> str:
     """The page in a frame of its own, so that its styles stay inside."""
-    inner = escape(page([comparison]))
-    return str(
-        Markup('<iframe srcdoc="{}" style="width:100%;height:60rem;border:0"></iframe>').format(
-            inner
-        )
-    )
+    return framed(page([comparison]))
+
+
+def framed(text: str) -> str:
+    """A page as a part of another one."""
+    frame = '<iframe srcdoc="{}" style="width:100%;height:60rem;border:0"></iframe>'
+    return str(Markup(frame).format(escape(text)))  # noqa: S704 - it is the line above
 
 
 def _view(comparison: Comparison) -> dict[str, object]:

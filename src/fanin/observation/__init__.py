@@ -1,0 +1,48 @@
+"""Observation: the real dataflow of any PyTorch model, read in one forward and backward pass.
+
+A recording (``recording``, ``graph``, ``ownership``) keeps every function of torch that runs,
+``matching`` says which operation reads each parameter and as what (``slots``, ``pullback``;
+``operations`` is the only table of operations), ``dataflow`` leaves out what is elementwise
+(``regions`` knows it by replaying it), ``coverage`` proves that no path was overlooked, and
+``sampling`` and ``statistics`` measure. ``untouched`` leaves no trace of all that.
+"""
+
+from fanin.observation.observed import Observation
+from fanin.observation.observing import observe
+from fanin.observation.records import (
+    Branch,
+    Edge,
+    NonFinite,
+    Norm,
+    Objective,
+    Parameter,
+    Region,
+    Signal,
+    Source,
+    Statistics,
+    Step,
+    Units,
+    Unmatched,
+    Use,
+)
+from fanin.observation.restoring import untouched
+
+__all__ = [
+    "Branch",
+    "Edge",
+    "NonFinite",
+    "Norm",
+    "Objective",
+    "Observation",
+    "Parameter",
+    "Region",
+    "Signal",
+    "Source",
+    "Statistics",
+    "Step",
+    "Units",
+    "Unmatched",
+    "Use",
+    "observe",
+    "untouched",
+]

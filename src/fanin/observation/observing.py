@@ -1,0 +1,362 @@
+"""``observe``: one forward and backward pass of a model, and what it showed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from fanin.observation import passing
+from fanin.observation.assembly import Findings, give_names, signals, steps, uses
+from fanin.observation.branches import records, spans
+from fanin.observation.coverage import Coverage, coverage, unmatched
+from fanin.observation.dataflow import Dataflow, Stage
+from fanin.observation.demands import notes_on, require_observable
+from fanin.observation.finite import Finder
+from fanin.observation.identical import identical_modules
+from fanin.observation.matching import Matching
+from fanin.observation.observed import Observation
+from fanin.observation.operations import LOSSES
+from fanin.observation.passing import Pass
+from fanin.observation.records import NonFinite, Objective, Parameter, Signal, Statistics, Use
+from fanin.observation.restoring import untouched
+from fanin.observation.roles import attention_roles
+from fanin.observation.sampling import Probe, Shown, measured, rms_of
+from fanin.observation.statistics import gradient_noise, numbers
+from fanin.observation.whereabouts import Named, named
+
+
+def observe(
+    model: nn.Module,
+    inputs: object,
+    targets: object = None,
+    *,
+    loss: Callable[..., Any] | None = None,
+) -> Observation:
+    """Run one forward and backward pass and read which operation uses each parameter, and how.
+
+    The model runs as it is, in the mode that it is in, by its own code: control flow, nested
+    and functional parts are seen as they happen. Nothing is guessed from shapes or names of
+    modules; what is not understood is listed. Afterwards the model is as before, bit for bit,
+    also when the pass raises (``fanin.observation.untouched``).
+
+    Args:
+        model: any ``torch.nn.Module``.
+        inputs: a tensor, a tuple (positional arguments of forward), a dict (keyword arguments)
+            or one object of another kind.
+        targets: for the loss.
+        loss: a function ``loss(outputs, targets)`` of one number. Without it the output's own
+            ``.loss`` is used; where there is none, a fixed random projection of the output
+            stands in: sum(output * noise) / sqrt(size), noise ~ N(0, 1).
+
+    Raises:
+        ModelError: it has no parameters or lazy ones.
+        InputError: inputs are not finite or on another device, the loss is no scalar, or the
+            output has nothing to differentiate.
+        Exception: what model or loss raise, as it is, with a note that says where.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+        >>> seen = observe(model, torch.randn(16, 8))
+        >>> [(use.parameter, use.op, use.fan_in, use.gain) for use in seen.uses[::2]]
+        [('0.weight', 'linear', 8, 1.41421356...), ('2.weight', 'linear', 32, 1.0)]
+        >>> seen.unmatched, seen.unused
+        ((), ())
+    """
+    parameters = named(model) if isinstance(model, nn.Module) else ()
+    require_observable(model, inputs, parameters)
+    others = (loss,) if isinstance(loss, nn.Module) else ()
+    with ExitStack() as stack:
+        stack.enter_context(untouched(model, *others))
+        stack.enter_context(passing.ordinary_surroundings())
+        observer = _Observer(model, inputs, targets, loss, parameters)
+        return observer.observation()
+
+
+class _Observer:
+    """The steps from a pass to an observation."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: object,
+        targets: object,
+        loss: Callable[..., Any] | None,
+        parameters: tuple[Named, ...],
+    ) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._targets = targets
+        self._loss = loss
+        self._training = model.training
+        beside = named(loss) if isinstance(loss, nn.Module) else ()
+        self._parameters = parameters
+        self._declared = (*parameters, *beside)
+        self._names = {name: one for one in parameters for name in one.names}
+
+    def observation(self) -> Observation:
+        probe = Probe()
+        done = self._pass(probe)
+        assert done.loss is not None  # noqa: S101 - it was asked for
+        covered = coverage(done)
+        gradients = self._gradients(done.loss.value, covered)
+        matching = Matching(done.recorder.calls, done.ends)
+        found, hidden = self._found(done, matching, probe)
+        output = self._output(done)
+        shown_signals = tuple(signals(found))
+        made = uses(matching.readings, found)
+        missed = unmatched(covered, matching, self._names)
+        more, unused = self._unused(matching, covered)
+        drawn, edges = steps(found, hidden)
+        value = float(done.loss.value.detach())
+        notes = notes_on(
+            self._model, self._inputs, self._targets, loss_given=self._loss is not None,
+            kind=done.loss.kind,
+        )  # fmt: skip
+        if done.loss.note:
+            notes.append(done.loss.note)
+        if not done.loss.value.requires_grad:
+            notes.append(
+                "the loss carries no gradient: no parameter that it follows from requires one, or "
+                "forward detaches its output or runs under no_grad"
+            )
+        if more:
+            notes.append(
+                f"{len({use.parameter for use in more})} parameters are used in evaluation mode "
+                "and were not by this pass in training mode (layers dropped at random)"
+            )
+        return Observation(
+            model=type(self._model).__name__,
+            training=self._training,
+            uses=(*made, *more),
+            signals=shown_signals,
+            parameters=self._described(gradients, made, missed),
+            branches=records(found.spans),
+            steps=drawn,
+            edges=edges,
+            objective=_objective(done, value),
+            output=output,
+            gradient_noise=self._noise(found, probe),
+            unmatched=missed,
+            unused=unused,
+            identical=identical_modules(self._model),
+            nonfinite=self._nonfinite(shown_signals, output, value),
+            notes=tuple(notes),
+        )
+
+    def _pass(self, watcher: Any, *, with_loss: bool = True) -> Pass:
+        return passing.run(
+            self._model, self._inputs, self._targets, self._loss, self._declared, watcher,
+            with_loss=with_loss,
+        )  # fmt: skip
+
+    def _gradients(self, loss: Tensor, covered: Coverage) -> dict[str, float | None]:
+        """RMS of each parameter's gradient; the hooks of the probe fire on the way."""
+        wanted = [one for one in self._declared if id(one.tensor) in covered.leaves]
+        if not loss.requires_grad:
+            return {}
+        targets = [one.tensor for one in wanted]
+        if not targets:
+            return {}
+        made = torch.autograd.grad(loss, targets, allow_unused=True)
+        there = [(one.name, it) for one, it in zip(wanted, made, strict=True) if it is not None]
+        sizes = rms_of([it for _, it in there])
+        return {name: size for (name, _), size in zip(there, sizes, strict=True)}
+
+    def _found(
+        self, done: Pass, matching: Matching, probe: Probe
+    ) -> tuple[Findings, frozenset[int]]:
+        dataflow = Dataflow(
+            done.recorder.calls[: done.forward_calls], matching.readings, done.inputs,
+            done.outputs,
+        )  # fmt: skip
+        give_names(dataflow.stages, self._names)
+        shown = probe.shown
+        backward = [one.gradient for one in shown.values() if one.gradient is not None]
+        hidden = frozenset(
+            stage.index
+            for stage in dataflow.stages
+            if stage.is_index or (stage.base is not None and not stage.outputs)
+            if stage.kind != "input" or not stage.outputs
+        )
+        findings = Findings(
+            dataflow, spans(dataflow.stages), attention_roles(dataflow), self._names,
+            _feeding(dataflow), _recurring(dataflow), shown,
+            numbers(shown.values()) | numbers(backward, of_units=False),
+        )  # fmt: skip
+        return findings, hidden
+
+    def _output(self, done: Pass) -> Statistics:
+        shown = [measured(tensor, tensor.dim() - 1) for tensor in done.tensors if _counts(tensor)]
+        there = [one for one in shown if one is not None]
+        if not there:
+            return Statistics(math.nan, math.nan, 0, math.nan, math.nan, 0, 0)
+        return _together(there)
+
+    def _unused(
+        self, matching: Matching, covered: Coverage
+    ) -> tuple[tuple[Use, ...], tuple[str, ...]]:
+        reached = {
+            self._names[reading.name].name
+            for reading in matching.readings
+            if reading.call.index in covered.reaching and reading.name in self._names
+        }
+        reached |= {
+            self._names[miss.parameter.name].name
+            for miss in matching.misses
+            if miss.call.index in covered.reaching and miss.parameter.name in self._names
+        }
+        reached |= {one.name for one in self._parameters if id(one.tensor) in covered.leaves}
+        missing = [one.name for one in self._parameters if one.name not in reached]
+        if not missing or not self._training:
+            return (), tuple(missing)
+        later = self._uses_in_evaluation(frozenset(missing))
+        seen = {use.parameter for use in later}
+        return later, tuple(name for name in missing if name not in seen)
+
+    def _uses_in_evaluation(self, missing: frozenset[str]) -> tuple[Use, ...]:
+        """Layers that training drops at random are used in evaluation mode."""
+        self._model.eval()
+        try:
+            done = self._pass(_Nothing(), with_loss=False)
+        except Exception:  # noqa: BLE001 - a model may not run in the other mode; it need not
+            return ()
+        finally:
+            self._model.train(self._training)
+        matching = Matching(done.recorder.calls, done.ends)
+        reaching = coverage(done).reaching
+        found, _ = self._found(done, matching, Probe())
+        return tuple(
+            attrs.evolve(use, seen=False, signal=None)
+            for use, reading in zip(uses(matching.readings, found), matching.readings, strict=True)
+            if use.parameter in missing and reading.call.index in reaching
+        )
+
+    def _described(
+        self, gradients: Mapping[str, float | None], made: Sequence[Use], missed: Sequence[Any]
+    ) -> tuple[Parameter, ...]:
+        used = {use.parameter for use in made}
+        wrong = {one.parameter for one in missed}
+        sizes = rms_of([one.tensor for one in self._parameters])
+        return tuple(
+            Parameter(
+                one.name, one.names, tuple(one.tensor.shape),
+                str(one.tensor.dtype).removeprefix("torch."), one.tensor.requires_grad,
+                size, gradients.get(one.name),
+                one.name in used and one.name not in wrong,
+            )
+            for one, size in zip(self._parameters, sizes, strict=True)
+        )  # fmt: skip
+
+    def _noise(self, found: Findings, probe: Probe) -> float | None:
+        if probe.last_linear is None:
+            return None
+        call, inputs = probe.last_linear
+        shown = probe.shown.get(call.index)
+        return None if shown is None else gradient_noise(inputs, shown)
+
+    def _nonfinite(
+        self, shown: Sequence[Signal], output: Statistics, loss: float
+    ) -> NonFinite | None:
+        forward = output.nonfinite or not math.isfinite(loss)
+        forward = forward or any(
+            one.forward.nonfinite for one in shown if one.kind in {"weight", "norm"}
+        )
+        backward = any(one.gradient is not None and one.gradient.nonfinite for one in shown)
+        if not forward and not backward:
+            return None
+        finder = Finder()
+        done = self._pass(finder)
+        assert done.loss is not None  # noqa: S101 - it was asked for
+        if finder.found is not None:
+            return finder.found
+        wanted = [one.tensor for one in self._declared if one.tensor.requires_grad]
+        torch.autograd.grad(done.loss.value, wanted, allow_unused=True)
+        return finder.gradient
+
+
+class _Nothing:
+    """A watcher that measures nothing."""
+
+    def see(self, *_: object) -> None:
+        return None
+
+
+def _counts(tensor: Tensor) -> bool:
+    return (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
+
+
+def _together(shown: Sequence[Shown]) -> Statistics:
+    """The statistics of several tensors as of one."""
+    size = sum(one.size for one in shown)
+    sampled = sum(one.sample.numel() for one in shown)
+    return Statistics(
+        math.sqrt(sum(one.norm**2 for one in shown) / size),
+        max(float(one.sample.abs().max()) for one in shown),
+        sum(one.nonfinite for one in shown),
+        sum(float(one.sample.sum()) for one in shown) / sampled,
+        sum(int((one.sample == 0).sum()) for one in shown) / sampled,
+        size,
+        sampled,
+    )
+
+
+def _objective(done: Pass, value: float) -> Objective:
+    assert done.loss is not None  # noqa: S101 - it was asked for
+    for call in reversed(done.recorder.calls):
+        if call.op in LOSSES:
+            scores = call.operands[0].shape if call.operands else ()
+            classes = None
+            if call.op in {"cross_entropy", "nll_loss"} and scores:
+                classes = scores[1] if len(scores) > 1 else scores[0]
+            return Objective(done.loss.kind, call.op, value, classes)
+    return Objective(done.loss.kind, "", value)
+
+
+def _feeding(dataflow: Dataflow) -> frozenset[int]:
+    """Stages from which the model's output follows with no other weight between."""
+    found: set[int] = set()
+    stack: list[Stage] = [dataflow.output]
+    while stack:
+        for source, _ in stack.pop().inputs:
+            if source.index not in found:
+                found.add(source.index)
+                if source.kind != "weight":
+                    stack.append(source)
+    return frozenset(found)
+
+
+def _recurring(dataflow: Dataflow) -> frozenset[int]:
+    """Weights' stages whose output reaches a later use of the same parameter."""
+    groups: dict[str, list[Stage]] = {}
+    for stage in dataflow.stages:
+        for reading in stage.readings:
+            if reading.role == "weight":
+                groups.setdefault(reading.name, []).append(stage)
+    found: set[int] = set()
+    for group in groups.values():
+        for earlier, later in pairwise(group):
+            if _follows(later, earlier):
+                found |= {earlier.index, later.index}
+    return frozenset(found)
+
+
+def _follows(later: Stage, earlier: Stage) -> bool:
+    seen: set[int] = set()
+    stack = [later]
+    while stack:
+        for source, _ in stack.pop().inputs:
+            if source is earlier:
+                return True
+            if source.index > earlier.index and source.index not in seen:
+                seen.add(source.index)
+                stack.append(source)
+    return False

@@ -1,0 +1,353 @@
+"""Recording: every function of torch that one pass calls, with what it hangs on."""
+
+from __future__ import annotations
+
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from fanin.observation.graph import Call, Kind, Value, mapped, tensors_in
+from fanin.observation.operations import (
+    GATHERING,
+    INDICES,
+    LIKE,
+    LOOKUPS,
+    METADATA,
+    MOVEMENTS,
+    POINTWISE,
+    SHAPED,
+    WEIGHT_OPS,
+    name_of,
+)
+from fanin.observation.ownership import Ownership
+from fanin.observation.whereabouts import Named, Whereabouts
+
+_SMALL: Final = 4096
+"""Constants up to this size are kept for replays; masks of attention are not."""
+
+_OPENED: Final = frozenset({"multi_head_attention_forward"})
+"""Functions in Python of which the calls inside are recorded instead."""
+
+_PASSING: Final = POINTWISE | MOVEMENTS | GATHERING
+_OPENED_NAME: Final = "has_torch_function"
+
+
+class Watcher(Protocol):
+    """Sees each call while its tensors are alive."""
+
+    def see(self, call: Call, operands: Sequence[Tensor], results: Sequence[Tensor]) -> None: ...
+
+
+class Recorder(TorchFunctionMode):
+    """Records calls while it is active, in the thread that made it.
+
+    Values hang on the inputs (DATA), on parameters alone (WEIGHT) or on neither. A table that
+    is looked up gives DATA whatever the index hangs on; another operation on parameters alone
+    stays WEIGHT, and what it was for is decided by where its result goes.
+
+    Args:
+        parameters: of the model.
+        whereabouts: knows the running module.
+        watcher: sees the tensors.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Named], whereabouts: Whereabouts, watcher: Watcher
+    ) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self.ownership = Ownership()
+        self._where = whereabouts
+        self._watcher = watcher
+        self._thread = threading.get_ident()
+        self._inputs = 0
+        self._values: dict[int, tuple[weakref.ref[Tensor], Value]] = {}
+        self._storages: dict[int, list[weakref.ref[Tensor]]] = {}
+        self._ops: dict[Callable[..., Any], str] = {}
+        for parameter in parameters:
+            self.declare(parameter.tensor, Kind.WEIGHT, parameter.name)
+
+    def declare(self, tensor: Tensor, kind: Kind, name: str) -> Value:
+        """A parameter, strong so that it can be replayed, or an input."""
+        value = Value(
+            kind, None, tuple(tensor.shape), name=name,
+            tensor=tensor if kind is Kind.WEIGHT else None,
+        )  # fmt: skip
+        if kind is Kind.DATA and (tensor.is_floating_point() or tensor.is_complex()):
+            self._inputs += 1
+            value.root = -1 - self._inputs
+        self._remember(tensor, value)
+        return value
+
+    def value_of(self, tensor: Tensor) -> Value:
+        """The value that a tensor has now."""
+        known = self._values.get(id(tensor))
+        is_known = known is not None and known[0]() is tensor
+        value = known[1] if known is not None and is_known else self._unknown(tensor)
+        if tensor.grad_fn is not None and not self.ownership.owns(tensor.grad_fn):
+            value = self._through_the_unseen(tensor, value)
+        return value
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        op = self._ops.get(func)
+        if op is None:
+            op = self._ops[func] = _op(func)
+        if not op or threading.get_ident() != self._thread:
+            return func(*args, **kwargs)
+        if op in _OPENED:
+            with self:
+                return _opened(func)(*args, **kwargs)
+        operands = [*tensors_in(args), *tensors_in(kwargs)]
+        if not operands:
+            return func(*args, **kwargs)
+        # In-place calls change what the operands are: their values are taken before.
+        before = {id(tensor): self.value_of(tensor) for tensor in operands}
+        edges = self.ownership.edges(operands)
+        result = func(*args, **kwargs)
+        self._record(func, op, (args, kwargs), operands, before, edges, result)
+        return result
+
+    def _record(
+        self,
+        func: Callable[..., Any],
+        op: str,
+        arguments: tuple[tuple[Any, ...], dict[str, Any]],
+        operands: list[Tensor],
+        before: dict[int, Value],
+        edges: set[object],
+        result: Any,
+    ) -> None:
+        results = list(tensors_in(result))
+        written = [
+            tensor for tensor in operands if any(tensor is made for made in results)
+        ]  # fmt: skip
+        if written and op in MOVEMENTS:
+            return  # .to(), .contiguous() and the like gave back what they got
+        if op == "setitem":
+            results = written = operands[:1]
+        if not results:
+            return
+        args, kwargs = mapped(
+            arguments, lambda leaf: before[id(leaf)] if isinstance(leaf, Tensor) else leaf
+        )
+        call = Call(
+            len(self.calls), op, func, args, kwargs, self._where.path, self._where.module
+        )  # fmt: skip
+        call.in_place = bool(written)
+        kind, pending = _kind_of(call)
+        if kind is Kind.CONSTANT and not any(made.requires_grad for made in results):
+            self._constants(call, results, written)
+            return
+        self.calls.append(call)
+        for operand in call.operands:
+            operand.uses.append(call)
+        root = _root(call)
+        for made in results:
+            value = Value(
+                kind, call, tuple(made.shape), pending=pending, tracked=made.grad_fn is not None
+            )
+            value.root = root
+            call.outputs.append(value)
+            self._remember(made, value, written=bool(written))
+            if made.grad_fn is not None:
+                self.ownership.take(made.grad_fn, call, edges)
+        self._watcher.see(call, operands, results)
+
+    def _constants(self, call: Call, results: list[Tensor], written: list[Tensor]) -> None:
+        """Results that hang on neither inputs nor parameters are no part of the graph."""
+        keep = call.op in LIKE
+        for made in results:
+            value = Value(Kind.CONSTANT, call if keep else None, tuple(made.shape))
+            if keep:
+                call.outputs.append(value)
+            elif made.numel() <= _SMALL:
+                value.tensor = made
+            self._remember(made, value, written=bool(written))
+
+    def _remember(self, tensor: Tensor, value: Value, *, written: bool = False) -> None:
+        key = id(tensor)
+        known = self._values.get(key)
+        if known is not None and known[0]() is tensor:
+            self._values[key] = (known[0], value)
+        else:
+            self._values[key] = (weakref.ref(tensor), value)
+        storage = _storage(tensor)
+        if storage is None:
+            return
+        aliases = self._storages.setdefault(storage, [])
+        if not written:
+            if len(aliases) > 8:
+                aliases[:] = [alias for alias in aliases if alias() is not None]
+            aliases.append(self._values[key][0])
+            return
+        for alias in aliases:
+            other = alias()
+            if other is not None and other is not tensor and _storage(other) == storage:
+                self._written_through(other, value)
+
+    def _written_through(self, alias: Tensor, value: Value) -> None:
+        """Another tensor on a storage that was written."""
+        old = self._values[id(alias)][1]
+        if old.is_parameter:
+            return
+        shared = Value(
+            value.kind, value.producer, tuple(alias.shape), tracked=alias.grad_fn is not None
+        )
+        self._values[id(alias)] = (self._values[id(alias)][0], shared)
+        if value.producer is not None:
+            value.producer.outputs.append(shared)
+            if alias.grad_fn is not None and not self.ownership.owns(alias.grad_fn):
+                self.ownership.take(alias.grad_fn, value.producer, set())
+
+    def _unknown(self, tensor: Tensor) -> Value:
+        """A tensor that no recorded call made."""
+        if isinstance(tensor, nn.Parameter):
+            name = self._where.name_of(tensor)
+            if name is not None:
+                return self.declare(tensor, Kind.WEIGHT, name)
+        storage = _storage(tensor)
+        for alias in self._storages.get(storage, ()) if storage is not None else ():
+            other = alias()
+            if other is not None and other is not tensor and _storage(other) == storage:
+                value = self._values[id(other)][1]
+                if value.kind is not Kind.CONSTANT and other.shape == tensor.shape:
+                    return value
+        value = Value(Kind.CONSTANT, None, tuple(tensor.shape))
+        if tensor.numel() <= _SMALL:
+            value.tensor = tensor
+        self._remember(tensor, value)
+        return value
+
+    def _through_the_unseen(self, tensor: Tensor, value: Value) -> Value:
+        """A tensor whose gradient flows through something that made no recorded call.
+
+        A ``torch.autograd.Function`` whose forward was recorded is known by its calls. Of
+        compiled code only what autograd knows can be said: what went in.
+        """
+        function = tensor.grad_fn
+        assert function is not None  # noqa: S101 - for the type checker
+        name = type(function).__name__.removesuffix("Backward")
+        if value.producer is not None and not value.tracked:
+            self._mark_inside(value, name)
+            value.tracked = True
+            self.ownership.take(function, value.producer, self.ownership.inputs(function))
+            return value
+        reached = self.ownership.reached(function)
+        if value.producer is not None and not reached:
+            return value
+        call = Call(
+            len(self.calls), name, _unseen, tuple(reached), {}, self._where.path,
+            self._where.module,
+        )  # fmt: skip
+        call.inside = name
+        if value.producer is not None and value in reached:
+            return value
+        self.calls.append(call)
+        for operand in call.operands:
+            operand.uses.append(call)
+        made = Value(Kind.DATA, call, tuple(tensor.shape), tracked=True)
+        call.outputs.append(made)
+        self.ownership.take(function, call, set())
+        self._remember(tensor, made)
+        return made
+
+    def _mark_inside(self, value: Value, name: str) -> None:
+        """The calls inside a Function: those before it that gave no gradient."""
+        stack = [value.producer]
+        while stack:
+            call = stack.pop()
+            if call is None or call.inside is not None:
+                continue
+            if any(output.tracked for output in call.outputs):
+                continue
+            call.inside = name
+            stack.extend(operand.producer for operand in call.operands)
+
+
+def _kind_of(call: Call) -> tuple[Kind, bool]:
+    """What the results of a call hang on, and whether a weight's operation is on the way."""
+    if call.op in LIKE:
+        return Kind.CONSTANT, False
+    operands = call.operands
+    if call.op in SHAPED or _is_selected(call):
+        operands = operands[:1]
+    kinds = {operand.kind for operand in operands}
+    if Kind.DATA in kinds:
+        return Kind.DATA, False
+    if Kind.WEIGHT not in kinds:
+        return Kind.CONSTANT, False
+    if call.op in LOOKUPS or (call.op == "getitem" and _is_looked_up(call)):
+        return Kind.DATA, False
+    pending = call.op in WEIGHT_OPS or any(operand.pending for operand in call.operands)
+    return Kind.WEIGHT, pending
+
+
+def _root(call: Call) -> int:
+    """Elementwise calls and movements of one signal have its root; all others are one."""
+    if call.op in INDICES:
+        return -1
+    if call.op not in _PASSING:
+        return call.index
+    roots = {operand.root for operand in call.operands if operand.is_data and operand.root != -1}
+    if len(roots) > 1:
+        return call.index
+    return roots.pop() if roots else -1
+
+
+def _is_looked_up(call: Call) -> bool:
+    """Indexing by a tensor of integers, not by slices."""
+    return len(call.operands) > 1 and not _is_selected(call)
+
+
+def _is_selected(call: Call) -> bool:
+    """Indexing of parameters by single numbers in tensors: one matrix of a stack is taken."""
+    return (
+        call.op == "getitem"
+        and call.operands[0].is_weight
+        and all(index.shape == () for index in call.operands[1:])
+    )
+
+
+def _op(function: Callable[..., Any]) -> str:
+    """The name of a function that is recorded; empty for one that gives no signal."""
+    raw = getattr(function, "__name__", "")
+    op = name_of(function)
+    if raw == "__get__":
+        return op if op in MOVEMENTS or op in {"real", "imag"} else ""
+    return "" if raw in METADATA or op in METADATA or raw in {"__set__", "__delete__"} else op
+
+
+def _opened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A Python function of torch without its own check for modes, so that its body is seen."""
+    assert isinstance(function, types.FunctionType)  # noqa: S101 - for the type checker
+    namespace = {**function.__globals__, _OPENED_NAME: lambda *_: False}
+    opened = types.FunctionType(
+        function.__code__, namespace, function.__name__, function.__defaults__,
+        function.__closure__,
+    )  # fmt: skip
+    opened.__kwdefaults__ = function.__kwdefaults__
+    return opened
+
+
+def _unseen(*_: object) -> None:
+    """Stands for what made no recorded call; never called."""
+
+
+def _storage(tensor: Tensor) -> int | None:
+    try:
+        address: int = tensor.untyped_storage()._cdata  # noqa: SLF001 - data_ptr copies lazy clones
+    except (NotImplementedError, RuntimeError):
+        return None
+    return address

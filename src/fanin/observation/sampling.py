@@ -1,0 +1,190 @@
+"""Sampling: what is kept of each signal while it is alive, forward and backward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+import torch
+from torch import Tensor
+
+from fanin.observation.graph import Call
+from fanin.observation.operations import ATTENTIONS, GATHERING, NORMS, POINTWISE, WEIGHT_OPS
+
+_SAMPLE: Final = 16384
+_SAMPLE_OF_GRADIENT: Final = 4096
+_MOST_UNITS: Final = 1024
+_MOST_EXAMPLES: Final = 64
+_HALF: Final = frozenset({torch.float16, torch.bfloat16})
+_CHANNELS_FIRST: Final = frozenset({"batch_norm", "group_norm", "instance_norm"})
+_MEASURED: Final = WEIGHT_OPS | NORMS | ATTENTIONS
+_COMBINING: Final = POINTWISE | GATHERING | {"rdiv"}
+
+
+@attrs.define(eq=False)
+class Shown:
+    """What one tensor showed.
+
+    Args:
+        shape: of the tensor.
+        dtype: of the tensor.
+        norm: its Euclidean norm, exact.
+        nonfinite: number of elements that are Inf or NaN, exact.
+        sample: a copy of (examples, positions, units).
+        unit_axis: of the tensor.
+        gradient: what its gradient showed.
+        whole: the sample is all of it.
+    """
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    norm: float
+    nonfinite: int
+    sample: Tensor
+    unit_axis: int
+    gradient: Shown | None = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def whole(self) -> bool:
+        return self.sample.numel() == self.size
+
+
+class Probe:
+    """Watches a recording: measures what weights, norms, products and joins put out."""
+
+    def __init__(self) -> None:
+        self.shown: dict[int, Shown] = {}
+        self.last_linear: tuple[Call, Tensor] | None = None
+
+    def see(self, call: Call, operands: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+        if not _is_measured(call):
+            return
+        tensor = results[0]
+        if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.numel() == 0:
+            return
+        shown = measured(tensor, self._unit_axis(call, tensor))
+        if shown is None:
+            return
+        self.shown[call.index] = shown
+        if call.op == "linear" and operands[0].dim() in {2, 3}:
+            self.last_linear = (call, operands[0].detach())
+        if tensor.requires_grad and torch.is_grad_enabled():
+            axis = shown.unit_axis
+
+            def keep(gradient: Tensor | None) -> None:
+                if gradient is not None:  # a function may give none back
+                    shown.gradient = measured(gradient, axis, _SAMPLE_OF_GRADIENT)
+
+            watch: Any = tensor.register_hook
+            watch(keep)
+
+    def _unit_axis(self, call: Call, tensor: Tensor) -> int:
+        if call.op.startswith("conv") or call.op in _CHANNELS_FIRST:
+            return 1 if tensor.dim() > 1 else 0
+        if call.op in _COMBINING:
+            for operand in call.operands:
+                source = self.shown.get(operand.root)
+                if source is not None and len(source.shape) == tensor.dim():
+                    return source.unit_axis
+        return tensor.dim() - 1
+
+
+def _is_measured(call: Call) -> bool:
+    """A weight's operation, a norm, or where signals of different roots meet."""
+    if not call.outputs or not (call.outputs[0].is_data or call.outputs[0].pending):
+        return False
+    if call.op in _MEASURED:
+        return True
+    return call.op in _COMBINING and call.outputs[0].root == call.index
+
+
+def measured(tensor: Tensor, unit_axis: int, size: int = _SAMPLE) -> Shown | None:
+    """Norm and count of the whole tensor, and a sample of ``size`` numbers or few more."""
+    with torch.no_grad():
+        plain = _plain(tensor)
+        if plain is None:
+            return None
+        norm, nonfinite = norm_of(plain)
+        return Shown(
+            tuple(tensor.shape), tensor.dtype, norm, nonfinite,
+            _sample(plain, unit_axis, size), min(unit_axis, plain.dim() - 1),
+        )  # fmt: skip
+
+
+def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
+    """Exact; None where a tensor has no numbers to read."""
+    with torch.no_grad():
+        plain = [_plain(tensor) for tensor in tensors]
+        there = [one for one in plain if one is not None and one.is_floating_point()]
+        whole = [one for one in there if one.dtype not in _HALF]
+        # As clip_grad_norm_ does: one call for all.
+        quick = iter(torch._foreach_norm(whole) if whole else ())  # noqa: SLF001
+        found: list[float | None] = []
+        for one in plain:
+            if one is None or not one.is_floating_point():
+                found.append(None)
+                continue
+            norm = math.inf if one.dtype in _HALF else float(next(quick))
+            if not math.isfinite(norm):
+                norm = norm_of(one)[0]
+            found.append(norm / math.sqrt(one.numel()))
+        return found
+
+
+def _plain(tensor: Tensor) -> Tensor | None:
+    plain = tensor.detach()
+    if hasattr(plain, "to_local"):
+        plain = plain.to_local()
+    if plain.is_complex():
+        plain = torch.view_as_real(plain.resolve_conj())
+    if _is_inside_functorch(plain):
+        return None
+    if plain.is_meta or plain.layout is not torch.strided or plain.numel() == 0:
+        return None
+    return plain
+
+
+def norm_of(plain: Tensor) -> tuple[float, int]:
+    """The Euclidean norm, and how many elements are Inf or NaN."""
+    half = torch.float32 if plain.dtype in _HALF else None
+    norm = float(torch.linalg.vector_norm(plain, dtype=half))
+    if math.isfinite(norm):
+        return norm, 0
+    nonfinite = plain.numel() - int(torch.isfinite(plain).sum())
+    if not nonfinite:
+        norm = float(torch.linalg.vector_norm(plain, dtype=torch.float64))
+    return norm, nonfinite
+
+
+def _sample(tensor: Tensor, unit_axis: int, size: int) -> Tensor:
+    """A copy of (examples, positions, units): the first examples, positions evenly spread."""
+    if tensor.dim() == 0:
+        return tensor.reshape(1, 1, 1).float()
+    if tensor.dim() == 1:
+        return tensor[:size].reshape(1, 1, -1).to(torch.float32, copy=True)
+    if unit_axis != tensor.dim() - 1:
+        tensor = tensor.movedim(unit_axis, -1)
+    units = min(tensor.shape[-1], _MOST_UNITS)
+    examples = min(tensor.shape[0], _MOST_EXAMPLES, max(1, size // units))
+    tensor = tensor[:examples, ..., :units]
+    positions = math.prod(tensor.shape[1:-1])
+    allowed = max(1, size // (examples * units))
+    if positions > allowed:
+        axes = tensor.dim() - 2
+        step = math.ceil((positions / allowed) ** (1 / axes))
+        for axis in range(1, axes + 1):
+            tensor = tensor[(slice(None),) * axis + (slice(None, None, step),)]
+    kept = tensor.reshape(examples, -1, units)
+    return kept.to(torch.float32, copy=True)
+
+
+def _is_inside_functorch(tensor: Tensor) -> bool:
+    """Tensors of vmap have no numbers of their own that could be read."""
+    asked = getattr(torch._C, "_functorch", None)  # noqa: SLF001 - there is no public question
+    return asked is not None and bool(asked.is_functorch_wrapped_tensor(tensor))

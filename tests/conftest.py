@@ -1,0 +1,15 @@
+"""For all tests: torchvision can be imported, and workers share the processors."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from tests.zoo.torchvision_ops import declare
+
+declare()  # transformers and timm import torchvision
+
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _workers > 1:  # threads of one worker that wait for those of another cost more than they give
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // _workers))
