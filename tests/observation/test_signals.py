@@ -49,7 +49,7 @@ def by_hooks(
 
 
 def rms(tensor: Tensor) -> float:
-    return float(tensor.double().square().mean().sqrt())
+    return float(tensor.detach().double().square().mean().sqrt())
 
 
 @pytest.mark.parametrize(

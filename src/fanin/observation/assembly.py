@@ -123,7 +123,8 @@ def _context(stage: Stage) -> _Context:
             before = Norm(first.op, first.module)
     elif stage.readings:
         learned = next((one for one in stage.readings if one.role == "input"), None)
-        source = Source("parameter", learned.name if learned else stage.op, (), 1.0)
+        kind, name = ("constant", "") if learned is None else ("parameter", learned.name)
+        source = Source(kind, name, (), 1.0)
     after = next((target for target, _ in stage.outputs if target.kind == "norm"), None)
     return _Context(
         source, regions(stage), before, None if after is None else Norm(after.op, after.module)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -11,6 +11,7 @@ import attrs
 from fanin.observation.dataflow import Stage
 from fanin.observation.records import Branch
 
+_MOST_PARALLEL: Final = 4
 _ADDING: Final = frozenset({"add", "sub", "rsub", "lerp", "addcmul", "baddbmm", "addmm"})
 
 
@@ -39,16 +40,16 @@ class Span:
 
 def spans(stages: Iterable[Stage]) -> list[Span]:
     """Every residual branch, in the order of the joins."""
-    found = []
+    found: dict[int, Span] = {}
     for stage in stages:
         if stage.kind == "join" and stage.op in _ADDING:
-            span = _span(stage)
+            span = _span(stage, found)
             if span is not None and span.weights:
-                found.append(span)
-    return found
+                found[stage.index] = span
+    return list(found.values())
 
 
-def _span(join: Stage) -> Span | None:
+def _span(join: Stage, known: Mapping[int, Span]) -> Span | None:
     sources = list(dict.fromkeys(source for source, _ in join.inputs))
     if len(sources) != 2:
         return None
@@ -56,6 +57,24 @@ def _span(join: Stage) -> Span | None:
     above = _between(early, late)
     if above is not None:
         return Span(early, join, above, [], late)
+    return _beside(join, early, late, known) or _with_shortcut(join, early, late)
+
+
+def _beside(join: Stage, early: Stage, late: Stage, known: Mapping[int, Span]) -> Span | None:
+    """A branch parallel to one that was added before: both start where that one does."""
+    for stream, entry in ((early, late), (late, early)):
+        span = known.get(stream.index)
+        for _ in range(_MOST_PARALLEL):
+            if span is None:
+                break
+            inner = _between(span.start, entry)
+            if inner is not None and stream not in inner:
+                return Span(span.start, join, inner, [], entry)
+            span = known.get(span.start.index)
+    return None
+
+
+def _with_shortcut(join: Stage, early: Stage, late: Stage) -> Span | None:
     common = _common(early, late)
     if common is None or common.kind == "input":
         return None

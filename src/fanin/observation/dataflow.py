@@ -97,10 +97,19 @@ class Dataflow:
         self.output = self._stage("output", "output", "")
         self.output.name = "output"
         self._lead_in(self.output, [value for value in outputs if value.is_data])
+        self._drop_statistics()
 
     def origin(self, value: Value) -> Stage | None:
         """The stage that a value comes from by movements and elementwise functions."""
         return self._origins.get(id(value))
+
+    def _drop_statistics(self) -> None:
+        """What a norm written by hand sums up for itself is no way on."""
+        for stage in reversed(self.stages):
+            if stage.base is not None and not stage.outputs:
+                for source, value in stage.inputs:
+                    source.outputs.remove((stage, value))
+                stage.inputs.clear()
 
     def _stage(self, kind: str, op: str, module: str, call: Call | None = None) -> Stage:
         stage = Stage(len(self.stages), kind, op, module, call)
@@ -137,16 +146,24 @@ class Dataflow:
             stage.base = next(iter(sources.values()))
         if kind not in {"weight", "join"} and call.op not in LOOKUPS:
             stage.is_index = call.op in INDICES or (bool(operands) and not solid)
-        self._lead_in(stage, self._entering(kind, operands, solid))
+        self._lead_in(stage, self._entering(stage, operands, solid, sources))
         self._put_out(stage, call.outputs)
 
     def _entering(
-        self, kind: str, operands: Sequence[Value], solid: Sequence[Value]
+        self,
+        stage: Stage,
+        operands: Sequence[Value],
+        solid: Sequence[Value],
+        sources: Mapping[int, Stage],
     ) -> Iterable[Value]:
-        if kind == "norm":  # one written by hand reads its statistics as well
-            plain = [value for value in solid if self._origins[id(value)].base is None]
-            return plain[:1] or solid[:1] or operands[:1]
-        return operands if kind == "weight" or not solid else solid
+        assert stage.call is not None  # noqa: S101 - it follows a call
+        if stage.op == "by hand":
+            whole = {id(_base(source)): _base(source) for source in sources.values()}
+            (base,) = whole.values()
+            return [_entry(base, self._between(stage.call, whole))]
+        if stage.kind == "norm":
+            return solid[:1] or operands[:1]
+        return operands if stage.kind == "weight" or not solid else solid
 
     def _pass_on(self, call: Call, operands: Sequence[Value], solid: Sequence[Value]) -> None:
         """An elementwise call or a movement: its results come from where its operand does."""
@@ -213,6 +230,24 @@ class Dataflow:
                 if id(operand) not in starts and operand.is_data and operand.producer is not None
             )
         return [found[index] for index in sorted(found)]
+
+
+def _entry(base: Stage, calls: Sequence[Call]) -> Value:
+    """The last value that all the rest of a norm follows from, before its first statistic."""
+    last_use: dict[int, int] = {}
+    for place, call in enumerate(calls):
+        for operand in call.operands:
+            last_use[id(operand)] = place
+    used = [value for value in base.values if id(value) in last_use]
+    entry = used[0] if used else base.values[0]
+    needed = max((last_use[id(value)] for value in used), default=0)
+    for place, call in enumerate(calls):
+        if call.op in REDUCTIONS:
+            break
+        if needed <= place:
+            entry = call.outputs[0]
+        needed = max(needed, *(last_use.get(id(value), 0) for value in call.outputs))
+    return entry
 
 
 def _base(stage: Stage) -> Stage:

@@ -15,7 +15,7 @@ from fanin.observation.whereabouts import Named
 
 
 def require_observable(
-    model: object, inputs: object, parameters: Sequence[Named] | None = None
+    model: object, inputs: object, loss: object, parameters: Sequence[Named]
 ) -> None:
     """Refuse what cannot be observed, before anything runs.
 
@@ -28,7 +28,10 @@ def require_observable(
             f"observe takes a torch.nn.Module, got {type(model).__name__}. Of a function, make "
             "a module whose forward calls it"
         )
-    parameters = parameters if parameters is not None else ()
+    if loss is not None and not callable(loss):
+        raise InputError(
+            f"loss is a function of (outputs, targets) that gives one number, got {loss!r}"
+        )
     if not parameters:
         raise ModelError(
             f"{type(model).__name__} has no parameters, so there is nothing to observe"
@@ -49,6 +52,12 @@ def require_observable(
     for name, container in named_arguments(model, args, kwargs):
         for tensor in tensors_in(container):
             _require_usable(name, tensor, devices)
+    for named in parameters:
+        if named.tensor.is_meta:
+            raise ModelError(
+                f"parameter {named.name!r} is on the meta device and holds no numbers. Put the "
+                "model on a device first: model.to_empty(device=...), then fanin.init_"
+            )
 
 
 def _require_usable(name: str, tensor: Tensor, devices: set[torch.device]) -> None:

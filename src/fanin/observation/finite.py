@@ -14,9 +14,10 @@ from fanin.observation.records import NonFinite
 
 
 class Finder:
-    """Watches a recording for the first call with finite operands and a result that is not.
+    """Watches a recording for the first call that makes a NaN of none, or overflows.
 
-    Infinities that a mask puts in are meant: only a NaN or an overflow counts.
+    Infinities that a mask puts in are meant; what a parameter holds is told of the first
+    operation that reads it.
     """
 
     def __init__(self) -> None:
@@ -24,21 +25,29 @@ class Finder:
         self.gradient: NonFinite | None = None
 
     def see(self, call: Call, operands: Sequence[Tensor], results: Sequence[Tensor]) -> None:
-        tensor = results[0]
-        if tensor.requires_grad and torch.is_grad_enabled():
-            watch: Any = tensor.register_hook
+        made = results[0]
+        if made.requires_grad and torch.is_grad_enabled():
+            watch: Any = made.register_hook
             watch(lambda gradient: self._backward(call, gradient))
         if self.found is not None:
             return
-        wrong = _nonfinite(tensor)
-        if not wrong or _puts_in(call):
+        nan, infinite = _counts(made)
+        if not nan and not infinite:
             return
-        if call.in_place or all(_nonfinite(operand) == 0 for operand in operands):
-            self.found = NonFinite(call.op, call.module, wrong)
+        read = [
+            (value.is_parameter, *_counts(tensor))
+            for value, tensor in zip(call.operands, operands, strict=False)
+            if tensor is not made  # written in place: what it was is gone
+        ]
+        bad_parameter = any(own and (a or b) for own, a, b in read)
+        new_nan = nan and not any(a for _, a, _ in read)
+        overflow = infinite and not any(a or b for _, a, b in read) and not _puts_in(call)
+        if bad_parameter or new_nan or overflow:
+            self.found = NonFinite(call.op, call.module, nan + infinite)
 
     def _backward(self, call: Call, gradient: Tensor | None) -> None:
         if self.gradient is None and gradient is not None:
-            wrong = _nonfinite(gradient)
+            wrong = sum(_counts(gradient))
             if wrong:
                 self.gradient = NonFinite(call.op, call.module, wrong, gradient=True)
 
@@ -48,13 +57,15 @@ def _puts_in(call: Call) -> bool:
     numbers = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, float)]
     constants = [operand.tensor for operand in call.operands if operand.tensor is not None]
     return any(not math.isfinite(number) for number in numbers) or any(
-        _nonfinite(constant) > 0 for constant in constants
+        sum(_counts(constant)) > 0 for constant in constants
     )
 
 
-def _nonfinite(tensor: Tensor) -> int:
+def _counts(tensor: Tensor) -> tuple[int, int]:
+    """How many elements are NaN, and how many infinite."""
     with torch.no_grad():
         plain = tensor.detach()
         if not (plain.is_floating_point() or plain.is_complex()) or plain.is_meta:
-            return 0
-        return plain.numel() - int(torch.isfinite(plain).sum())
+            return 0, 0
+        nan = int(torch.isnan(plain).sum())
+        return nan, plain.numel() - int(torch.isfinite(plain).sum()) - nan

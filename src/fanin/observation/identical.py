@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-_PROBED = 16
 
-
-def identical_modules(model: nn.Module) -> tuple[tuple[str, ...], ...]:
+def identical_modules(
+    model: nn.Module, sizes: Mapping[int, float | None]
+) -> tuple[tuple[str, ...], ...]:
     """Groups of the outermost modules with equal parameters that are not constant.
 
     Constant parameters are equal by design, and shared ones are one parameter.
+
+    Args:
+        model: whose modules are compared.
+        sizes: RMS of each parameter, by its id.
     """
     groups: dict[Hashable, list[tuple[str, nn.Module]]] = {}
     for path, module in model.named_modules():
         if path:
-            key = _fingerprint(module)
-            if key is not None:
-                groups.setdefault(key, []).append((path, module))
+            kind = f"{type(module).__module__}.{type(module).__qualname__}"
+            key = tuple(
+                (name, parameter.shape, sizes.get(id(parameter)))
+                for name, parameter in module.named_parameters()
+            )
+            if key and all(size is not None for _, _, size in key):
+                groups.setdefault((kind, key), []).append((path, module))
     found: list[tuple[str, ...]] = []
     for group in groups.values():
-        found += _equal(group)
+        if len(group) > 1 and _varies(group[0][1]):
+            found += _equal(group)
     return tuple(group for group in found if not _lies_inside(group, found))
 
 
-def _fingerprint(module: nn.Module) -> Hashable | None:
-    kind: Hashable = f"{type(module).__module__}.{type(module).__qualname__}"
-    parts: list[Hashable] = [kind]
-    varied = False
-    for name, parameter in module.named_parameters():
-        if parameter.is_meta or parameter.layout is not torch.strided:
-            return None
-        flat = _local(parameter).detach().reshape(-1)
-        if not flat.numel():
-            continue
-        step = max(1, flat.numel() // _PROBED)
-        probe = flat[::step][:_PROBED].float().tolist()
-        varied = varied or len(set(probe)) > 1
-        parts.append((name, tuple(parameter.shape), *probe))
-    return tuple(parts) if varied else None
+def _varies(module: nn.Module) -> bool:
+    return any(
+        bool((flat != flat[:1]).any())
+        for flat in (_local(parameter).detach().reshape(-1) for parameter in module.parameters())
+    )
 
 
 def _local(parameter: Tensor) -> Tensor:

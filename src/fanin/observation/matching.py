@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -12,6 +12,7 @@ from fanin.observation.graph import Call, Kind, Value
 from fanin.observation.operations import (
     GATHERING,
     LIKE,
+    LOOKUPS,
     MOVEMENTS,
     NORMS,
     POINTWISE,
@@ -22,7 +23,7 @@ from fanin.observation.operations import (
     WEIGHT_OPS,
     WEIGHT_SIDE,
 )
-from fanin.observation.pullback import Origin, origins, pulled_back
+from fanin.observation.pullback import Move, Origin, origins, pulled_back
 from fanin.observation.slots import Slot, slots
 
 _UNDERSTOOD: Final = (
@@ -31,6 +32,7 @@ _UNDERSTOOD: Final = (
 )  # fmt: skip
 """What may lie between a parameter and the operation that reads it as its weight."""
 
+_LONGEST_WAY: Final = 16
 _OF_A_WEIGHT: Final = frozenset({"weight", "table"})
 
 
@@ -97,7 +99,8 @@ class Matching:
         if id(call) in self._matched:
             return
         self._matched.add(id(call))
-        if not any(operand.is_weight for operand in call.operands):
+        has_weight = any(operand.is_weight for operand in call.operands)
+        if not has_weight and call.op not in WEIGHT_OPS:
             return
         known = slots(call)
         if known is None:
@@ -109,6 +112,26 @@ class Matching:
         for slot in known:
             if slot.value.is_weight:
                 self._read(slot, call)
+            elif slot.role == "weight" and slot.layout is not None:
+                self._read_through(slot, slot.layout, call)
+
+    def _read_through(self, slot: Slot, layout: Layout, call: Call) -> None:
+        """A weight that the data chose or scaled on the way: a matrix for each token, a style."""
+        for origin in _behind(slot.value, self._known, gathered=call.op in PRODUCTS):
+            pulled = pulled_back(origin, layout)
+            if pulled is None:
+                continue
+            on_the_way = {id(move.call) for move in origin.way}
+            self._readings = [
+                one
+                for one in self._readings
+                if one.parameter is not origin.parameter or id(one.call) not in on_the_way
+            ]
+            self._readings.append(
+                Reading(
+                    origin.parameter, call, "weight", pulled.layout, origin.through, pulled.window
+                )
+            )
 
     def _read(self, slot: Slot, call: Call) -> None:
         value = slot.value
@@ -160,6 +183,45 @@ class Matching:
             self.misses += [
                 Miss(origin.parameter, call) for origin in origins(operand, self._known).values()
             ]
+
+
+def _behind(
+    value: Value, known: dict[int, dict[int, Origin]], *, gathered: bool
+) -> Iterator[Origin]:
+    """Parameters that a weight's slot reads through what hangs on data.
+
+    Args:
+        value: in the slot.
+        known: memory of ``origins``.
+        gathered: only stacks of matrices of which data choose some.
+    """
+    stack: list[tuple[Value, tuple[Move, ...]]] = [(value, ())]
+    while stack:
+        current, after = stack.pop()
+        call = current.producer
+        if call is None or len(after) > _LONGEST_WAY:
+            continue
+        chosen = call.op in LOOKUPS or (call.op == "getitem" and len(call.operands) > 1)
+        for operand in call.operands[: 1 if chosen else None]:
+            way = (Move(call, operand, current), *after)
+            if operand.is_weight and (
+                (chosen and len(operand.shape) > 2)
+                or (not chosen and not gathered and _is_scaled(call, operand, current))
+            ):
+                for origin in origins(operand, known).values():
+                    yield Origin(origin.parameter, (*origin.way, *way))
+            elif operand.is_data and not chosen and _carries(call, operand, current, gathered):
+                stack.append((operand, way))
+
+
+def _carries(call: Call, operand: Value, result: Value, gathered: bool) -> bool:
+    return call.op in MOVEMENTS or (not gathered and _is_scaled(call, operand, result))
+
+
+def _is_scaled(call: Call, operand: Value, result: Value) -> bool:
+    """The operand has the axes of the result, and the other one scales it."""
+    wide = sum(size > 1 for size in operand.shape)
+    return call.op in {"mul", "div"} and wide > 1 and len(operand.shape) >= len(result.shape) - 1
 
 
 def _is_a_signal(ways: Iterable[Origin], slot: Slot) -> bool:

@@ -20,7 +20,7 @@ from fanin.observation.dataflow import Dataflow, Stage
 from fanin.observation.demands import notes_on, require_observable
 from fanin.observation.finite import Finder
 from fanin.observation.identical import identical_modules
-from fanin.observation.matching import Matching
+from fanin.observation.matching import Matching, Reading
 from fanin.observation.observed import Observation
 from fanin.observation.operations import LOSSES
 from fanin.observation.passing import Pass
@@ -72,7 +72,7 @@ def observe(
         ((), ())
     """
     parameters = named(model) if isinstance(model, nn.Module) else ()
-    require_observable(model, inputs, parameters)
+    require_observable(model, inputs, loss, parameters)
     others = (loss,) if isinstance(loss, nn.Module) else ()
     with ExitStack() as stack:
         stack.enter_context(untouched(model, *others))
@@ -100,6 +100,7 @@ class _Observer:
         beside = named(loss) if isinstance(loss, nn.Module) else ()
         self._parameters = parameters
         self._declared = (*parameters, *beside)
+        self._sizes = rms_of([one.tensor for one in parameters])
         self._names = {name: one for one in parameters for name in one.names}
 
     def observation(self) -> Observation:
@@ -107,12 +108,12 @@ class _Observer:
         done = self._pass(probe)
         assert done.loss is not None  # noqa: S101 - it was asked for
         covered = coverage(done)
-        gradients = self._gradients(done.loss.value, covered)
+        gradients = self._gradients(done, covered)
         matching = Matching(done.recorder.calls, done.ends)
         found, hidden = self._found(done, matching, probe)
         output = self._output(done)
         shown_signals = tuple(signals(found))
-        made = uses(matching.readings, found)
+        made = uses(self._readings(done, matching), found)
         missed = unmatched(covered, matching, self._names)
         more, unused = self._unused(matching, covered)
         drawn, edges = steps(found, hidden)
@@ -144,10 +145,16 @@ class _Observer:
             edges=edges,
             objective=_objective(done, value),
             output=output,
-            gradient_noise=self._noise(found, probe),
+            gradient_noise=self._noise(probe),
             unmatched=missed,
             unused=unused,
-            identical=identical_modules(self._model),
+            identical=identical_modules(
+                self._model,
+                {
+                    id(one.tensor): size
+                    for one, size in zip(self._parameters, self._sizes, strict=True)
+                },
+            ),
             nonfinite=self._nonfinite(shown_signals, output, value),
             notes=tuple(notes),
         )
@@ -158,18 +165,24 @@ class _Observer:
             with_loss=with_loss,
         )  # fmt: skip
 
-    def _gradients(self, loss: Tensor, covered: Coverage) -> dict[str, float | None]:
+    def _gradients(self, done: Pass, covered: Coverage) -> dict[str, float | None]:
         """RMS of each parameter's gradient; the hooks of the probe fire on the way."""
-        wanted = [one for one in self._declared if id(one.tensor) in covered.leaves]
-        if not loss.requires_grad:
+        assert done.loss is not None  # noqa: S101 - it was asked for
+        read = done.recorder.parameters
+        wanted = [read[key] for key in read if key in covered.leaves]
+        if not done.loss.value.requires_grad or not wanted:
             return {}
-        targets = [one.tensor for one in wanted]
-        if not targets:
-            return {}
-        made = torch.autograd.grad(loss, targets, allow_unused=True)
-        there = [(one.name, it) for one, it in zip(wanted, made, strict=True) if it is not None]
+        with passing.explained("the model's own backward pass"):
+            made = torch.autograd.grad(
+                done.loss.value, [tensor for _, tensor in wanted], allow_unused=True
+            )
+        there = [(name, it) for (name, _), it in zip(wanted, made, strict=True) if it is not None]
         sizes = rms_of([it for _, it in there])
-        return {name: size for (name, _), size in zip(there, sizes, strict=True)}
+        return {
+            self._names[name].name: size
+            for (name, _), size in zip(there, sizes, strict=True)
+            if name in self._names
+        }
 
     def _found(
         self, done: Pass, matching: Matching, probe: Probe
@@ -193,6 +206,19 @@ class _Observer:
             numbers(shown.values()) | numbers(backward, of_units=False),
         )  # fmt: skip
         return findings, hidden
+
+    def _readings(self, done: Pass, matching: Matching) -> list[Reading]:
+        """Those of the model; those of the loss only for parameters that nothing else reads."""
+        own = [one for one in matching.readings if one.call.index < done.forward_calls]
+        names = {one.name for one in own}
+        later = [
+            one
+            for one in matching.readings
+            if one.call.index >= done.forward_calls and one.name not in names
+        ]
+        if done.loss is not None and done.loss.kind == "projection":
+            later = [attrs.evolve(one, role="input") for one in later]  # itself an output
+        return own + later
 
     def _output(self, done: Pass) -> Statistics:
         shown = [measured(tensor, tensor.dim() - 1) for tensor in done.tensors if _counts(tensor)]
@@ -233,10 +259,11 @@ class _Observer:
             self._model.train(self._training)
         matching = Matching(done.recorder.calls, done.ends)
         reaching = coverage(done).reaching
+        read = self._readings(done, matching)
         found, _ = self._found(done, matching, Probe())
         return tuple(
             attrs.evolve(use, seen=False, signal=None)
-            for use, reading in zip(uses(matching.readings, found), matching.readings, strict=True)
+            for use, reading in zip(uses(read, found), read, strict=True)
             if use.parameter in missing and reading.call.index in reaching
         )
 
@@ -245,7 +272,6 @@ class _Observer:
     ) -> tuple[Parameter, ...]:
         used = {use.parameter for use in made}
         wrong = {one.parameter for one in missed}
-        sizes = rms_of([one.tensor for one in self._parameters])
         return tuple(
             Parameter(
                 one.name, one.names, tuple(one.tensor.shape),
@@ -253,15 +279,13 @@ class _Observer:
                 size, gradients.get(one.name),
                 one.name in used and one.name not in wrong,
             )
-            for one, size in zip(self._parameters, sizes, strict=True)
+            for one, size in zip(self._parameters, self._sizes, strict=True)
         )  # fmt: skip
 
-    def _noise(self, found: Findings, probe: Probe) -> float | None:
-        if probe.last_linear is None:
+    def _noise(self, probe: Probe) -> float | None:
+        if probe.last_linear is None or probe.gradient_of_last is None:
             return None
-        call, inputs = probe.last_linear
-        shown = probe.shown.get(call.index)
-        return None if shown is None else gradient_noise(inputs, shown)
+        return gradient_noise(probe.last_linear[1], probe.gradient_of_last)
 
     def _nonfinite(
         self, shown: Sequence[Signal], output: Statistics, loss: float
@@ -300,7 +324,7 @@ def _together(shown: Sequence[Shown]) -> Statistics:
     sampled = sum(one.sample.numel() for one in shown)
     return Statistics(
         math.sqrt(sum(one.norm**2 for one in shown) / size),
-        max(float(one.sample.abs().max()) for one in shown),
+        max(one.largest for one in shown),
         sum(one.nonfinite for one in shown),
         sum(float(one.sample.sum()) for one in shown) / sampled,
         sum(int((one.sample == 0).sum()) for one in shown) / sampled,
@@ -310,15 +334,16 @@ def _together(shown: Sequence[Shown]) -> Statistics:
 
 
 def _objective(done: Pass, value: float) -> Objective:
+    """The losses among the calls; classes by the one that has them."""
     assert done.loss is not None  # noqa: S101 - it was asked for
-    for call in reversed(done.recorder.calls):
-        if call.op in LOSSES:
-            scores = call.operands[0].shape if call.operands else ()
-            classes = None
-            if call.op in {"cross_entropy", "nll_loss"} and scores:
-                classes = scores[1] if len(scores) > 1 else scores[0]
-            return Objective(done.loss.kind, call.op, value, classes)
-    return Objective(done.loss.kind, "", value)
+    losses = [call for call in done.recorder.calls if call.op in LOSSES]
+    classes = None
+    for call in losses:
+        scores = call.operands[0].shape
+        if call.op in {"cross_entropy", "nll_loss"} and scores:
+            classes = scores[1] if len(scores) > 1 else scores[0]
+    names = dict.fromkeys(call.op for call in losses)
+    return Objective(done.loss.kind, "+".join(names), value, classes)
 
 
 def _feeding(dataflow: Dataflow) -> frozenset[int]:

@@ -47,6 +47,7 @@ POINTWISE: Final = frozenset(
     where masked_fill lerp sign sgn sinc heaviside xlogy logaddexp logaddexp2 hypot nan_to_num
     relu relu6 gelu silu swish mish elu selu celu leaky_relu rrelu prelu softplus softsign
     softshrink hardshrink tanhshrink hardtanh hardsigmoid hardswish logsigmoid log_sigmoid threshold
+    _threshold rdiv rpow
     floor ceil round trunc frac fix fmod remainder deg2rad rad2deg copysign
     eq ne lt le gt ge not_equal less less_equal greater greater_equal isnan isinf isfinite
     logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not and or xor

@@ -14,7 +14,7 @@ from fanin.fans.shapes import whole
 from fanin.observation.dataflow import Dataflow, Stage
 from fanin.observation.graph import Call, Value
 from fanin.observation.operations import GATHERING, MOVEMENTS, POINTWISE, SPLITS
-from fanin.observation.pullback import Move, carried
+from fanin.observation.pullback import CASTS, Move, carried
 
 _LAST_AXIS: Final = frozenset({"linear", "addmm", "matmul", "mm", "bilinear", "rmatmul"})
 
@@ -71,6 +71,9 @@ def _parts(stage: Stage, dataflow: Dataflow) -> Iterator[frozenset[int]]:
                 continue
             for result in call.outputs:
                 if not result.uses:
+                    continue
+                if call.op in CASTS or "dropout" in call.op:
+                    stack.append((result, coordinates))
                     continue
                 moved = carried(Move(call, current, result), coordinates)
                 if moved is None:

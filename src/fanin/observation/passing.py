@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -72,20 +73,34 @@ def run(
     losses = {"loss": loss} if isinstance(loss, nn.Module) else {}
     whereabouts = Whereabouts(model, **losses)
     recorder = Recorder(parameters, whereabouts, watcher)
-    args, kwargs = arguments_of(inputs)
+    args, kwargs = _copied(arguments_of(inputs), {})
     declared = _declared(recorder, model, args, kwargs)
     with whereabouts.followed(), recorder:
-        with _explained(whereabouts, "the model's own forward pass"):
+        with explained("the model's own forward pass", whereabouts):
             output = model(*args, **kwargs)
-        forward_calls = len(recorder.calls)
         tensors = main_outputs(output)
         outputs = [recorder.value_of(tensor) for tensor in tensors]
+        forward_calls = len(recorder.calls)
         if not with_loss:
             return Pass(recorder, declared, outputs, tensors, None, None, forward_calls)
-        with _explained(whereabouts, "the loss"):
+        with explained("the loss", whereabouts):
             made = loss_of(output, targets, loss)
         value = recorder.value_of(made.value)
     return Pass(recorder, declared, outputs, tensors, made, value, forward_calls)
+
+
+def _copied(container: Any, known: dict[int, Tensor]) -> Any:
+    """Tensors in plain containers anew, one for one: forward may write into what it gets."""
+    if isinstance(container, Tensor):
+        if id(container) not in known:
+            copy = container.detach().clone().requires_grad_(container.requires_grad)
+            known[id(container)] = copy
+        return known[id(container)]
+    if type(container) in {tuple, list}:
+        return type(container)(_copied(item, known) for item in container)
+    if type(container) is dict:
+        return {key: _copied(item, known) for key, item in container.items()}
+    return container
 
 
 def _declared(
@@ -122,7 +137,7 @@ def named_arguments(
 
 
 @contextmanager
-def _explained(whereabouts: Whereabouts, what: str) -> Iterator[None]:
+def explained(what: str, whereabouts: Whereabouts | None = None) -> Iterator[None]:
     """An exception passes as it is, with one note: whose it is and in which module it arose."""
     from fanin.errors import FaninError
 
@@ -131,7 +146,7 @@ def _explained(whereabouts: Whereabouts, what: str) -> Iterator[None]:
     except FaninError:
         raise
     except Exception as error:
-        failed = whereabouts.failed
+        failed = None if whereabouts is None else whereabouts.failed
         place = ""
         if failed is not None and failed[0] is error:
             path, kind = failed[1], type(failed[2]).__name__
@@ -149,6 +164,9 @@ def ordinary_surroundings() -> Iterator[None]:
         if hasattr(torch.compiler, "set_stance"):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_plain_checkpoints())
+        stack.enter_context(warnings.catch_warnings())
+        # The hooks that tell which module runs are ours, and compiled parts run eagerly.
+        warnings.filterwarnings("ignore", message="Using `torch.compile.* global hooks")
         yield
 
 

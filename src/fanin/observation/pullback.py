@@ -236,8 +236,10 @@ def _relabelled(
             parts["batch"].append(axis)
     outputs = math.prod(shape[axis] for axis in parts["out"])
     total = math.prod(layout.shape[axis] for axis in layout.out_axes)
-    share = min(outputs / total, 1) if total else 1
-    if layout.groups > 1 and (share < 1 or parts["out"][:1] != [0]):
+    share, groups = min(outputs / total, 1) if total else 1, layout.groups
+    if groups > 1 and outputs * groups == total:
+        share, groups = 1, 1  # each example has a copy, under a style of its own
+    if groups > 1 and (share < 1 or parts["out"][:1] != [0]):
         return None
     # An axis of size one shows no coordinates.
     named = {axis for axes in parts.values() for axis in axes}
@@ -249,7 +251,7 @@ def _relabelled(
         op = "linear" if parts["out"] == [0] else "transposed_linear"
     return Layout(
         op, shape, layout.fan_in, whole(layout.fan_out * share), tuple(sorted(parts["out"])),
-        tuple(sorted(parts["in"])), tuple(sorted(parts["batch"])), layout.groups,
+        tuple(sorted(parts["in"])), tuple(sorted(parts["batch"])), groups,
     )  # fmt: skip
 
 

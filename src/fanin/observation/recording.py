@@ -34,6 +34,14 @@ _OPENED: Final = frozenset({"multi_head_attention_forward"})
 """Functions in Python of which the calls inside are recorded instead."""
 
 _PASSING: Final = POINTWISE | MOVEMENTS | GATHERING
+_OF_TWO: Final = {"max": "maximum", "min": "minimum"}
+"""Reductions that are elementwise where a second tensor is given."""
+
+_SHARDINGS: Final = {
+    "_ToTorchTensor": "to_local", "_FromTorchTensor": "from_local", "Redistribute": "redistribute",
+}  # fmt: skip
+"""Functions of sharded tensors that autograd alone sees; they move numbers."""
+
 _OPENED_NAME: Final = "has_torch_function"
 
 
@@ -66,6 +74,7 @@ class Recorder(TorchFunctionMode):
         self._watcher = watcher
         self._thread = threading.get_ident()
         self._inputs = 0
+        self.parameters: dict[int, tuple[str, Tensor]] = {}
         self._values: dict[int, tuple[weakref.ref[Tensor], Value]] = {}
         self._storages: dict[int, list[weakref.ref[Tensor]]] = {}
         self._ops: dict[Callable[..., Any], str] = {}
@@ -76,8 +85,10 @@ class Recorder(TorchFunctionMode):
         """A parameter, strong so that it can be replayed, or an input."""
         value = Value(
             kind, None, tuple(tensor.shape), name=name,
-            tensor=tensor if kind is Kind.WEIGHT else None,
+            tensor=tensor if kind is Kind.WEIGHT or _is_small_index(tensor) else None,
         )  # fmt: skip
+        if kind is Kind.WEIGHT:
+            self.parameters[id(tensor)] = (name, tensor)
         if kind is Kind.DATA and (tensor.is_floating_point() or tensor.is_complex()):
             self._inputs += 1
             value.root = -1 - self._inputs
@@ -146,6 +157,8 @@ class Recorder(TorchFunctionMode):
             len(self.calls), op, func, args, kwargs, self._where.path, self._where.module
         )  # fmt: skip
         call.in_place = bool(written)
+        if op in _OF_TWO and len(call.operands) > 1:
+            call.op = _OF_TWO[op]
         kind, pending = _kind_of(call)
         if kind is Kind.CONSTANT and not any(made.requires_grad for made in results):
             self._constants(call, results, written)
@@ -217,6 +230,9 @@ class Recorder(TorchFunctionMode):
             name = self._where.name_of(tensor)
             if name is not None:
                 return self.declare(tensor, Kind.WEIGHT, name)
+        inner = getattr(tensor, "_local_tensor", None)
+        if isinstance(inner, Tensor):
+            return self._wrapped(tensor, self.value_of(inner))
         storage = _storage(tensor)
         for alias in self._storages.get(storage, ()) if storage is not None else ():
             other = alias()
@@ -230,6 +246,31 @@ class Recorder(TorchFunctionMode):
         self._remember(tensor, value)
         return value
 
+    def _wrapped(self, tensor: Tensor, inner: Value) -> Value:
+        """A sharded tensor around a local one."""
+        if inner.kind is Kind.CONSTANT:
+            value = Value(Kind.CONSTANT, None, tuple(tensor.shape))
+            self._remember(tensor, value)
+            return value
+        return self._unseen_call("from_local", (inner,), tensor, inner.kind)
+
+    def _unseen_call(
+        self, op: str, operands: tuple[Value, ...], tensor: Tensor, kind: Kind
+    ) -> Value:
+        """A call that was not recorded, and the tensor that it made."""
+        where = self._where
+        call = Call(len(self.calls), op, _unseen, operands, {}, where.path, where.module)
+        self.calls.append(call)
+        for operand in call.operands:
+            operand.uses.append(call)
+        made = Value(kind, call, tuple(tensor.shape), tracked=tensor.grad_fn is not None)
+        made.root = _root(call)
+        call.outputs.append(made)
+        if tensor.grad_fn is not None:
+            self.ownership.take(tensor.grad_fn, call, self.ownership.inputs(tensor.grad_fn))
+        self._remember(tensor, made)
+        return made
+
     def _through_the_unseen(self, tensor: Tensor, value: Value) -> Value:
         """A tensor whose gradient flows through something that made no recorded call.
 
@@ -239,6 +280,7 @@ class Recorder(TorchFunctionMode):
         function = tensor.grad_fn
         assert function is not None  # noqa: S101 - for the type checker
         name = type(function).__name__.removesuffix("Backward")
+        name = _SHARDINGS.get(name, name)
         if value.producer is not None and not value.tracked:
             self._mark_inside(value, name)
             value.tracked = True
@@ -247,20 +289,9 @@ class Recorder(TorchFunctionMode):
         reached = self.ownership.reached(function)
         if value.producer is not None and not reached:
             return value
-        call = Call(
-            len(self.calls), name, _unseen, tuple(reached), {}, self._where.path,
-            self._where.module,
-        )  # fmt: skip
-        call.inside = name
-        if value.producer is not None and value in reached:
-            return value
-        self.calls.append(call)
-        for operand in call.operands:
-            operand.uses.append(call)
-        made = Value(Kind.DATA, call, tuple(tensor.shape), tracked=True)
-        call.outputs.append(made)
-        self.ownership.take(function, call, set())
-        self._remember(tensor, made)
+        made = self._unseen_call(name, tuple(reached), tensor, Kind.DATA)
+        if name not in _SHARDINGS.values() and made.producer is not None:
+            made.producer.inside = name
         return made
 
     def _mark_inside(self, value: Value, name: str) -> None:
@@ -304,6 +335,11 @@ def _root(call: Call) -> int:
     if len(roots) > 1:
         return call.index
     return roots.pop() if roots else -1
+
+
+def _is_small_index(tensor: Tensor) -> bool:
+    """Offsets of bags say how many rows each has."""
+    return tensor.numel() <= _SMALL and not (tensor.is_floating_point() or tensor.is_complex())
 
 
 def _is_looked_up(call: Call) -> bool:

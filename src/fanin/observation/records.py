@@ -51,7 +51,7 @@ class Source:
 
     Args:
         kind: "input" (of the model), "weight", "norm", "join", "product", "softmax", "pool",
-            "op" or "parameter" (a learned input).
+            "op", "parameter" (a learned input) or "constant" (positions, an empty state).
         name: a parameter for "weight", else a module, a join, an input or an operation.
         ops: the elementwise functions in between.
         gain: of these functions; 1 where there are none, None where they have no gain.

@@ -59,11 +59,11 @@ def function_of(end: Value, stage: Stage) -> Function:
 def _function_of(end: Value, stage: Stage) -> Function:
     try:
         replay = Elementwise(end, stage.starts)
+        key = (len(replay.parts), replay.signature())
     except (NotElementwise, RecursionError) as reason:
         return Function(_ops_before(end, stage), None, str(reason))
     if not replay.ops and len(replay.parts) <= 1:
         return IDENTITY
-    key = (len(replay.parts), replay.signature())
     if key not in _remembered:
         if len(_remembered) >= _MOST_REMEMBERED:
             _remembered.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable
 from typing import Any, Final
 
@@ -92,18 +93,23 @@ class Elementwise:
         """Equal for functions that compute the same."""
         order = {id(call): place for place, call in enumerate(self.calls)}
 
-        def leaf(value: Any) -> Any:
+        def leaf(value: Any, call: Call) -> Any:
             if not isinstance(value, Value):
                 return value if isinstance(value, Hashable) else str(value)
             if value.kind is Kind.DATA:
                 producer, part = self._before_movements(value)
                 return ("call", order.get(id(producer), -1), part)
-            if value.tensor is not None and value.tensor.numel() <= 64:
-                return tuple(value.tensor.detach().flatten().tolist())
-            return ("weight", id(value))
+            if value.kind is Kind.WEIGHT:
+                return None if call in self._uses else _key(_weight(value, call))
+            return "like" if value.producer is not None else _key(_number(value))
 
         return tuple(
-            (call.op, _frozen(mapped((call.args, call.kwargs), leaf))) for call in self.calls
+            (
+                call.op,
+                call.inside,
+                _frozen(mapped((call.args, call.kwargs), functools.partial(leaf, call=call))),
+            )
+            for call in self.calls
         )
 
     def _before_movements(self, value: Value) -> tuple[Call | None, PartKey]:
@@ -213,6 +219,10 @@ def _part(value: Value) -> PartKey:
 def _takes_all(index: object) -> bool:
     items = index if isinstance(index, tuple) else (index,)
     return all(item is None or item is Ellipsis or item == slice(None) for item in items)
+
+
+def _key(number: Tensor) -> Hashable:
+    return (str(number.dtype), *number.flatten().tolist())
 
 
 def _number(value: Value) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ _SAMPLE: Final = 16384
 _SAMPLE_OF_GRADIENT: Final = 4096
 _MOST_UNITS: Final = 1024
 _MOST_EXAMPLES: Final = 64
+_CONVOLUTION: Final = re.compile(r"conv(?:_transpose)?([123])d")
 _HALF: Final = frozenset({torch.float16, torch.bfloat16})
 _CHANNELS_FIRST: Final = frozenset({"batch_norm", "group_norm", "instance_norm"})
 _MEASURED: Final = WEIGHT_OPS | NORMS | ATTENTIONS
@@ -31,6 +33,7 @@ class Shown:
         shape: of the tensor.
         dtype: of the tensor.
         norm: its Euclidean norm, exact.
+        largest: its largest absolute value, exact.
         nonfinite: number of elements that are Inf or NaN, exact.
         sample: a copy of (examples, positions, units).
         unit_axis: of the tensor.
@@ -41,6 +44,7 @@ class Shown:
     shape: tuple[int, ...]
     dtype: torch.dtype
     norm: float
+    largest: float
     nonfinite: int
     sample: Tensor
     unit_axis: int
@@ -61,6 +65,7 @@ class Probe:
     def __init__(self) -> None:
         self.shown: dict[int, Shown] = {}
         self.last_linear: tuple[Call, Tensor] | None = None
+        self.gradient_of_last: Tensor | None = None
 
     def see(self, call: Call, operands: Sequence[Tensor], results: Sequence[Tensor]) -> None:
         if not _is_measured(call):
@@ -80,12 +85,17 @@ class Probe:
             def keep(gradient: Tensor | None) -> None:
                 if gradient is not None:  # a function may give none back
                     shown.gradient = measured(gradient, axis, _SAMPLE_OF_GRADIENT)
+                    if self.last_linear is not None and self.last_linear[0] is call:
+                        self.gradient_of_last = gradient.detach()
 
             watch: Any = tensor.register_hook
             watch(keep)
 
     def _unit_axis(self, call: Call, tensor: Tensor) -> int:
-        if call.op.startswith("conv") or call.op in _CHANNELS_FIRST:
+        spatial = _CONVOLUTION.fullmatch(call.op)
+        if spatial is not None:
+            return 0 if tensor.dim() == int(spatial[1]) + 1 else 1  # an image without a batch
+        if call.op in _CHANNELS_FIRST:
             return 1 if tensor.dim() > 1 else 0
         if call.op in _COMBINING:
             for operand in call.operands:
@@ -110,9 +120,11 @@ def measured(tensor: Tensor, unit_axis: int, size: int = _SAMPLE) -> Shown | Non
         plain = _plain(tensor)
         if plain is None:
             return None
-        norm, nonfinite = norm_of(plain)
+        whole = _whole(tensor, plain)
+        norm, nonfinite = norm_of(whole)
+        largest = float(torch.linalg.vector_norm(whole, ord=math.inf))
         return Shown(
-            tuple(tensor.shape), tensor.dtype, norm, nonfinite,
+            tuple(tensor.shape), tensor.dtype, norm, largest, nonfinite,
             _sample(plain, unit_axis, size), min(unit_axis, plain.dim() - 1),
         )  # fmt: skip
 
@@ -120,7 +132,11 @@ def measured(tensor: Tensor, unit_axis: int, size: int = _SAMPLE) -> Shown | Non
 def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
     """Exact; None where a tensor has no numbers to read."""
     with torch.no_grad():
-        plain = [_plain(tensor) for tensor in tensors]
+        local = [_plain(tensor) for tensor in tensors]
+        plain = [
+            None if one is None else _whole(tensor, one)
+            for tensor, one in zip(tensors, local, strict=True)
+        ]
         there = [one for one in plain if one is not None and one.is_floating_point()]
         whole = [one for one in there if one.dtype not in _HALF]
         # As clip_grad_norm_ does: one call for all.
@@ -148,6 +164,13 @@ def _plain(tensor: Tensor) -> Tensor | None:
     if plain.is_meta or plain.layout is not torch.strided or plain.numel() == 0:
         return None
     return plain
+
+
+def _whole(tensor: Tensor, plain: Tensor) -> Tensor:
+    """Of a tensor that several processes hold parts of, all of it; every process asks for it."""
+    gather = getattr(tensor.detach(), "full_tensor", None)
+    whole: Tensor = plain if gather is None else gather()
+    return whole
 
 
 def norm_of(plain: Tensor) -> tuple[float, int]:

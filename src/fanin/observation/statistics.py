@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -16,6 +17,7 @@ from fanin.observation.sampling import Shown
 
 _MOST_COMPARED: Final = 16
 _FIRST_LOOK: Final = 8
+_MOST_OF_NOISE: Final = 1 << 22
 
 
 @attrs.frozen
@@ -42,7 +44,6 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
     stack = torch.stack([one.sample for one in group])
     flat = stack.flatten(1)
     means = flat.mean(1).tolist()
-    largest = torch.linalg.vector_norm(flat, ord=math.inf, dim=1).tolist()
     zeros = (flat == 0).sum(1).tolist()
     duplicated = _duplicated(stack) if of_units else [0] * len(group)
     correlations = _correlations(stack) if of_units else [None] * len(group)
@@ -50,7 +51,7 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
     return {
         id(one): Numbers(
             Statistics(
-                one.norm / math.sqrt(one.size), largest[k], one.nonfinite, means[k],
+                one.norm / math.sqrt(one.size), one.largest, one.nonfinite, means[k],
                 zeros[k] / sampled, one.size, sampled,
             ),
             duplicated[k],
@@ -106,46 +107,44 @@ def units(shown: Shown, found: Numbers, function: Function | None) -> Units:
     examples, positions, count = shown.sample.shape
     flat = dead = None
     if function is not None and function.flat is not None and function.dead is not None:
-        flat = _share(shown.sample, function.flat)
-        dead = 0
-        if function.dead:
-            dead = int(_inside(shown.sample, function.dead).flatten(0, 1).all(0).sum())
+        flat, dead = 0.0, 0
+        if function.flat:
+            inside = _inside(shown.sample, function.flat)
+            flat = float(inside.sum()) / inside.numel()
+            if function.dead:
+                if function.dead != function.flat:
+                    inside = _inside(shown.sample, function.dead)
+                dead = int(inside.flatten(0, 1).all(0).sum())
     return Units(count, dead, found.duplicated, flat, examples * positions)
 
 
-def _share(sample: Tensor, intervals: Intervals) -> float:
-    return float(_inside(sample, intervals).float().mean()) if intervals else 0.0
-
-
 def _inside(sample: Tensor, intervals: Intervals) -> Tensor:
-    inside = torch.zeros_like(sample, dtype=torch.bool)
-    for low, high in intervals:
-        if low == -math.inf:
-            inside |= sample <= high
-        elif high == math.inf:
-            inside |= sample >= low
-        else:
-            inside |= (sample >= low) & (sample <= high)
-    return inside
+    parts = [
+        sample <= high if low == -math.inf
+        else sample >= low if high == math.inf
+        else (sample >= low) & (sample <= high)
+        for low, high in intervals
+    ]  # fmt: skip
+    return functools.reduce(torch.logical_or, parts)
 
 
-def gradient_noise(inputs: Tensor, shown: Shown) -> float | None:
+def gradient_noise(inputs: Tensor, gradient: Tensor) -> float | None:
     """Trace of the covariance of single examples' gradients over the squared norm of their mean.
 
     Of a linear weight, from the outer products of its inputs and its output's gradients; the
-    loss is taken to be a mean over the first axis. None where the gradient was sampled only.
+    loss is taken to be a mean over the first axis. None for less than two examples.
     """
-    gradient = shown.gradient
-    if gradient is None or not gradient.whole or gradient.nonfinite or shown.sample.shape[0] < 2:
+    if hasattr(inputs, "to_local") or len(inputs) < 2:
         return None
-    outer = gradient.sample.reshape(*shown.shape[:-1], -1)
-    x = inputs.float()
+    x, outer = inputs.float(), gradient.float()
     if x.dim() == 2:
         single = (outer.square().sum(1) * x.square().sum(1)).sum()
         total = (outer.mT @ x).square().sum()
-    else:
+    elif x[0].numel() * outer.shape[-1] <= _MOST_OF_NOISE:
         each = torch.einsum("bto,bti->boi", outer, x)
         single, total = each.square().sum(), each.sum(0).square().sum()
-    if not float(total) > 0:
+    else:
+        return None
+    if not 0 < float(total) < math.inf:
         return None
     return float((len(x) * single - total) / total)
