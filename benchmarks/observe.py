@@ -32,12 +32,12 @@ TURNS = 25
 Case = tuple[nn.Module, Any, Any, Callable[..., Tensor] | None]
 
 
-def mlp(depth: int = 20, width: int = 512) -> Case:
+def mlp(depth: int = 20, width: int = 512, batch: int = 128) -> Case:
     layers: list[nn.Module] = []
     for _ in range(depth):
         layers += [nn.Linear(width, width), nn.ReLU()]
     model = nn.Sequential(*layers, nn.Linear(width, 10))
-    return model, torch.randn(128, width), torch.randint(10, (128,)), cross_entropy
+    return model, torch.randn(batch, width), torch.randint(10, (batch,)), cross_entropy
 
 
 class Block(nn.Module):
@@ -99,7 +99,8 @@ def _prepare() -> None:
 
 
 CASES: dict[str, Callable[[], Case]] = {
-    "MLP 20 x 512": mlp,
+    "MLP 20 x 512, batch 128": mlp,
+    "MLP 20 x 512, batch 512": partial(mlp, batch=512),
     "ResNet-20": resnet20,
     "GPT-2 6 x 256": gpt2,
     "ViT-Tiny": vit_tiny,

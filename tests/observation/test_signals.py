@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fanin.observation import observe
+from fanin.observation import Statistics, observe
 from tests.observation.bodies import Body
 
 INF = float("inf")
@@ -52,6 +52,14 @@ def rms(tensor: Tensor) -> float:
     return float(tensor.detach().double().square().mean().sqrt())
 
 
+def is_largest(found: Statistics, true: Tensor) -> None:
+    """Of the sample, which is all of a small tensor."""
+    largest = float(true.abs().max())
+    assert 0 < found.largest <= largest * (1 + 1e-5)
+    if found.sampled == found.size:
+        assert found.largest == pytest.approx(largest, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("make", "shape"),
     [(classifier, (32, 8)), (lambda: classifier(700), (200, 8)), (images, (8, 3, 9, 9))],
@@ -71,12 +79,12 @@ def test_forward_and_backward(make: Callable[[], nn.Sequential], shape: tuple[in
         true, gradient = forward[name], backward[name]
         assert signal.shape == tuple(true.shape)
         assert signal.forward.rms == pytest.approx(rms(true), rel=1e-5)
-        assert signal.forward.largest == pytest.approx(float(true.abs().max()), rel=1e-6)
-        assert signal.forward.mean == pytest.approx(float(true.mean()), abs=5 / 4 / 16384**0.5)
+        is_largest(signal.forward, true)
+        assert signal.forward.mean == pytest.approx(float(true.mean()), abs=5 / 4 / 8192**0.5)
         assert (signal.forward.nonfinite, signal.forward.size) == (0, true.numel())
         assert signal.gradient is not None
         assert signal.gradient.rms == pytest.approx(rms(gradient), rel=1e-5)
-        assert signal.gradient.largest == pytest.approx(float(gradient.abs().max()), rel=1e-5)
+        is_largest(signal.gradient, gradient)
         checked += 1
     assert checked == sum(isinstance(m, nn.Linear | nn.Conv2d | nn.BatchNorm2d) for m in model)
     for parameter in seen.parameters:

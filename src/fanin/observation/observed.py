@@ -42,7 +42,7 @@ class Observation:
         steps: the dataflow without its elementwise functions, in the order of execution.
         edges: of the dataflow.
         objective: the loss that ran.
-        output: the statistics of the model's output, all its tensors together.
+        output: the statistics of the model's output, all its tensors together; the largest exact.
         gradient_noise: trace of the covariance of the gradients of single examples over the
             squared norm of their mean, at the last weight where that is cheap; else None.
         unmatched: parameters with a use that was not understood.

@@ -111,7 +111,7 @@ class _Observer:
         gradients = self._gradients(done, covered)
         matching = Matching(done.recorder.calls, done.ends)
         found, hidden = self._found(done, matching, probe)
-        output = self._output(done)
+        output = self._output(done, found)
         shown_signals = tuple(signals(found))
         made = uses(self._readings(done, matching), found)
         missed = unmatched(covered, matching, self._names)
@@ -220,12 +220,18 @@ class _Observer:
             later = [attrs.evolve(one, role="input") for one in later]  # itself an output
         return own + later
 
-    def _output(self, done: Pass) -> Statistics:
-        shown = [measured(tensor, tensor.dim() - 1) for tensor in done.tensors if _counts(tensor)]
-        there = [one for one in shown if one is not None]
+    def _output(self, done: Pass, found: Findings) -> Statistics:
+        there = []
+        for tensor, value in zip(done.tensors, done.outputs, strict=True):
+            known = None if value.producer is None else found.shown.get(value.producer.index)
+            first = None if value.producer is None else value.producer.outputs[0]
+            if known is None or first is not value:
+                known = measured(tensor, tensor.dim() - 1) if _counts(tensor) else None
+            if known is not None:
+                there.append(known)
         if not there:
             return Statistics(math.nan, math.nan, 0, math.nan, math.nan, 0, 0)
-        return _together(there)
+        return attrs.evolve(_together(there), largest=max(map(_largest, done.tensors)))
 
     def _unused(
         self, matching: Matching, covered: Coverage
@@ -318,13 +324,20 @@ def _counts(tensor: Tensor) -> bool:
     return (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
 
 
+def _largest(tensor: Tensor) -> float:
+    if not _counts(tensor):
+        return 0.0
+    low, high = torch.aminmax(tensor.detach() if not tensor.is_complex() else tensor.detach().abs())
+    return max(-float(low), float(high))
+
+
 def _together(shown: Sequence[Shown]) -> Statistics:
     """The statistics of several tensors as of one."""
     size = sum(one.size for one in shown)
     sampled = sum(one.sample.numel() for one in shown)
     return Statistics(
         math.sqrt(sum(one.norm**2 for one in shown) / size),
-        max(one.largest for one in shown),
+        max(float(one.sample.abs().max()) for one in shown),
         sum(one.nonfinite for one in shown),
         sum(float(one.sample.sum()) for one in shown) / sampled,
         sum(int((one.sample == 0).sum()) for one in shown) / sampled,

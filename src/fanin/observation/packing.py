@@ -89,11 +89,18 @@ def _parts(stage: Stage, dataflow: Dataflow) -> Iterator[frozenset[int]]:
 
 
 def _may_split(value: Value) -> bool:
-    """Something moves it on: to look further costs more than this question."""
-    return any(
-        call.op in MOVEMENTS or call.op in GATHERING or len(call.operands) > 1
-        for call in value.uses
-    )
+    """Something splits it later; a quick look before coordinates are sent."""
+    stack, seen = [value], {id(value)}
+    while stack:
+        for call in stack.pop().uses:
+            if call.op in SPLITS:
+                return True
+            if call.op in MOVEMENTS or call.op in POINTWISE:
+                for output in call.outputs:
+                    if id(output) not in seen:
+                        seen.add(id(output))
+                        stack.append(output)
+    return False
 
 
 def _recombined(value: Value, stage: Stage, dataflow: Dataflow) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -159,6 +160,7 @@ def explained(what: str, whereabouts: Whereabouts | None = None) -> Iterator[Non
 def ordinary_surroundings() -> Iterator[None]:
     """Gradients on, compiled parts run eagerly, reentrant checkpoints run plainly."""
     with ExitStack() as stack:
+        stack.enter_context(_uncollected())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         if hasattr(torch.compiler, "set_stance"):
@@ -168,6 +170,18 @@ def ordinary_surroundings() -> Iterator[None]:
         # The hooks that tell which module runs are ours, and compiled parts run eagerly.
         warnings.filterwarnings("ignore", message="Using `torch.compile.* global hooks")
         yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection: thousands of small records are made, and none of them is garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager

@@ -170,7 +170,7 @@ class Statistics:
 
     Args:
         rms: exact, over finite and other elements alike.
-        largest: the largest absolute value, exact.
+        largest: the largest absolute value in the sample.
         nonfinite: how many elements are Inf or NaN, exact.
         mean: over the sample.
         zeros: share of exact zeros in the sample.

@@ -14,8 +14,8 @@ from torch import Tensor
 from fanin.observation.graph import Call
 from fanin.observation.operations import ATTENTIONS, GATHERING, NORMS, POINTWISE, WEIGHT_OPS
 
-_SAMPLE: Final = 16384
-_SAMPLE_OF_GRADIENT: Final = 4096
+_SAMPLE: Final = 8192
+_SAMPLE_OF_GRADIENT: Final = 2048
 _MOST_UNITS: Final = 1024
 _MOST_EXAMPLES: Final = 64
 _CONVOLUTION: Final = re.compile(r"conv(?:_transpose)?([123])d")
@@ -33,7 +33,6 @@ class Shown:
         shape: of the tensor.
         dtype: of the tensor.
         norm: its Euclidean norm, exact.
-        largest: its largest absolute value, exact.
         nonfinite: number of elements that are Inf or NaN, exact.
         sample: a copy of (examples, positions, units).
         unit_axis: of the tensor.
@@ -44,7 +43,6 @@ class Shown:
     shape: tuple[int, ...]
     dtype: torch.dtype
     norm: float
-    largest: float
     nonfinite: int
     sample: Tensor
     unit_axis: int
@@ -116,17 +114,13 @@ def _is_measured(call: Call) -> bool:
 
 def measured(tensor: Tensor, unit_axis: int, size: int = _SAMPLE) -> Shown | None:
     """Norm and count of the whole tensor, and a sample of ``size`` numbers or few more."""
-    with torch.no_grad():
-        plain = _plain(tensor)
-        if plain is None:
-            return None
-        whole = _whole(tensor, plain)
-        norm, nonfinite = norm_of(whole)
-        largest = float(torch.linalg.vector_norm(whole, ord=math.inf))
-        return Shown(
-            tuple(tensor.shape), tensor.dtype, norm, largest, nonfinite,
-            _sample(plain, unit_axis, size), min(unit_axis, plain.dim() - 1),
-        )  # fmt: skip
+    plain = _plain(tensor)
+    if plain is None:
+        return None
+    norm, nonfinite = norm_of(_whole(tensor, plain))
+    sample = _sample(plain, unit_axis, size)
+    axis = min(unit_axis, plain.dim() - 1)
+    return Shown(tuple(tensor.shape), tensor.dtype, norm, nonfinite, sample, axis)
 
 
 def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
@@ -155,7 +149,7 @@ def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
 
 def _plain(tensor: Tensor) -> Tensor | None:
     plain = tensor.detach()
-    if hasattr(plain, "to_local"):
+    if type(plain) is not Tensor and hasattr(plain, "to_local"):
         plain = plain.to_local()
     if plain.is_complex():
         plain = torch.view_as_real(plain.resolve_conj())
@@ -168,6 +162,8 @@ def _plain(tensor: Tensor) -> Tensor | None:
 
 def _whole(tensor: Tensor, plain: Tensor) -> Tensor:
     """Of a tensor that several processes hold parts of, all of it; every process asks for it."""
+    if type(tensor) is Tensor:
+        return plain
     gather = getattr(tensor.detach(), "full_tensor", None)
     whole: Tensor = plain if gather is None else gather()
     return whole
@@ -175,8 +171,12 @@ def _whole(tensor: Tensor, plain: Tensor) -> Tensor:
 
 def norm_of(plain: Tensor) -> tuple[float, int]:
     """The Euclidean norm, and how many elements are Inf or NaN."""
-    half = torch.float32 if plain.dtype in _HALF else None
-    norm = float(torch.linalg.vector_norm(plain, dtype=half))
+    if plain.dtype is torch.float32 and plain.is_contiguous():
+        flat = plain.view(-1)
+        norm = math.sqrt(float(torch.dot(flat, flat)))  # twice as quick as vector_norm
+    else:
+        half = torch.float32 if plain.dtype in _HALF else None
+        norm = float(torch.linalg.vector_norm(plain, dtype=half))
     if math.isfinite(norm):
         return norm, 0
     nonfinite = plain.numel() - int(torch.isfinite(plain).sum())
@@ -203,8 +203,8 @@ def _sample(tensor: Tensor, unit_axis: int, size: int) -> Tensor:
         step = math.ceil((positions / allowed) ** (1 / axes))
         for axis in range(1, axes + 1):
             tensor = tensor[(slice(None),) * axis + (slice(None, None, step),)]
-    kept = tensor.reshape(examples, -1, units)
-    return kept.to(torch.float32, copy=True)
+    kept = torch.empty(tensor.shape, dtype=torch.float32, device=tensor.device).copy_(tensor)
+    return kept.view(examples, -1, units)
 
 
 def _is_inside_functorch(tensor: Tensor) -> bool:

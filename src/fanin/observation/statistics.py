@@ -44,6 +44,8 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
     stack = torch.stack([one.sample for one in group])
     flat = stack.flatten(1)
     means = flat.mean(1).tolist()
+    low, high = torch.aminmax(flat, dim=1)
+    largest = torch.maximum(-low, high).tolist()
     zeros = (flat == 0).sum(1).tolist()
     duplicated = _duplicated(stack) if of_units else [0] * len(group)
     correlations = _correlations(stack) if of_units else [None] * len(group)
@@ -51,7 +53,7 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
     return {
         id(one): Numbers(
             Statistics(
-                one.norm / math.sqrt(one.size), one.largest, one.nonfinite, means[k],
+                one.norm / math.sqrt(one.size), largest[k], one.nonfinite, means[k],
                 zeros[k] / sampled, one.size, sampled,
             ),
             duplicated[k],
