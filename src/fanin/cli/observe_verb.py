@@ -36,7 +36,7 @@ def command(
     html: str | None,
     as_json: bool,
 ) -> None:
-    r"""Run the model that TARGET returns once, forward and backward, and show what it does.
+    """Run the model that TARGET returns once, forward and backward, and show what it does.
 
     Which operation uses each parameter, its fans, what follows it, and the scale of its output
     and gradient. The loss is that of --batch, else the model's own, else a fixed random projection
@@ -47,7 +47,7 @@ def command(
       a tensor, dict, list, ...    the inputs; a dict holds keyword arguments
       (inputs, targets)            a tuple; inputs may be a tuple or dict again
       (inputs, targets, loss)      loss(outputs, targets) returns one number
-    """
+    """  # noqa: D301 - click reads the backspace
     from fanin.report.files import require_writable
 
     if html is not None:

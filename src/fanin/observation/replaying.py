@@ -69,6 +69,8 @@ class Elementwise:
 
         A learned slope inside, as of Snake or Swish, is a part of it.
         """
+        if not any(_has_parameter(call) for call in self.calls):
+            return frozenset()
         first = [call for call in self.calls if self._reads_start(call)]
         return frozenset(
             call

@@ -78,11 +78,10 @@ class Probe:
         if call.op == "linear" and operands[0].dim() in {2, 3}:
             self.last_linear = (call, operands[0].detach())
         if tensor.requires_grad and torch.is_grad_enabled():
-            axis = shown.unit_axis
 
             def keep(gradient: Tensor | None) -> None:
                 if gradient is not None:  # a function may give none back
-                    shown.gradient = measured(gradient, axis, _SAMPLE_OF_GRADIENT)
+                    shown.gradient = measured_gradient(gradient)
                     if self.last_linear is not None and self.last_linear[0] is call:
                         self.gradient_of_last = gradient.detach()
 
@@ -112,15 +111,27 @@ def _is_measured(call: Call) -> bool:
     return call.op in _COMBINING and call.outputs[0].root == call.index
 
 
-def measured(tensor: Tensor, unit_axis: int, size: int = _SAMPLE) -> Shown | None:
-    """Norm and count of the whole tensor, and a sample of ``size`` numbers or few more."""
+def measured(tensor: Tensor, unit_axis: int) -> Shown | None:
+    """Norm and count of the whole tensor, and a sample of it by examples, positions and units."""
     plain = _plain(tensor)
     if plain is None:
         return None
     norm, nonfinite = norm_of(_whole(tensor, plain))
-    sample = _sample(plain, unit_axis, size)
     axis = min(unit_axis, plain.dim() - 1)
+    sample = _sample(plain, axis)
     return Shown(tuple(tensor.shape), tensor.dtype, norm, nonfinite, sample, axis)
+
+
+def measured_gradient(gradient: Tensor) -> Shown | None:
+    """Norm and count of the whole tensor, and evenly spread numbers of it."""
+    plain = _plain(gradient)
+    if plain is None:
+        return None
+    norm, nonfinite = norm_of(_whole(gradient, plain))
+    size = plain.numel()
+    step = max(1, size // _SAMPLE_OF_GRADIENT) | 1  # odd, so that it does not keep to some units
+    sample = plain.reshape(-1)[::step].to(torch.float32, copy=True).view(1, 1, -1)
+    return Shown(tuple(gradient.shape), gradient.dtype, norm, nonfinite, sample, 0)
 
 
 def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
@@ -185,24 +196,23 @@ def norm_of(plain: Tensor) -> tuple[float, int]:
     return norm, nonfinite
 
 
-def _sample(tensor: Tensor, unit_axis: int, size: int) -> Tensor:
+def _sample(tensor: Tensor, unit_axis: int) -> Tensor:
     """A copy of (examples, positions, units): the first examples, positions evenly spread."""
-    if tensor.dim() == 0:
-        return tensor.reshape(1, 1, 1).float()
-    if tensor.dim() == 1:
-        return tensor[:size].reshape(1, 1, -1).to(torch.float32, copy=True)
+    if tensor.dim() < 2:
+        return tensor.reshape(-1)[:_SAMPLE].to(torch.float32, copy=True).view(1, 1, -1)
     if unit_axis != tensor.dim() - 1:
         tensor = tensor.movedim(unit_axis, -1)
-    units = min(tensor.shape[-1], _MOST_UNITS)
-    examples = min(tensor.shape[0], _MOST_EXAMPLES, max(1, size // units))
-    tensor = tensor[:examples, ..., :units]
-    positions = math.prod(tensor.shape[1:-1])
-    allowed = max(1, size // (examples * units))
+    shape = tensor.shape
+    units = min(shape[-1], _MOST_UNITS)
+    examples = min(shape[0], _MOST_EXAMPLES, max(1, _SAMPLE // units))
+    if examples < shape[0] or units < shape[-1]:
+        tensor = tensor[:examples, ..., :units]
+    positions = math.prod(shape[1:-1])
+    allowed = max(1, _SAMPLE // (examples * units))
     if positions > allowed:
-        axes = tensor.dim() - 2
+        axes = len(shape) - 2
         step = math.ceil((positions / allowed) ** (1 / axes))
-        for axis in range(1, axes + 1):
-            tensor = tensor[(slice(None),) * axis + (slice(None, None, step),)]
+        tensor = tensor[(slice(None), *[slice(None, None, step)] * axes)]
     kept = torch.empty(tensor.shape, dtype=torch.float32, device=tensor.device).copy_(tensor)
     return kept.view(examples, -1, units)
 
