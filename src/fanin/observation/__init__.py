@@ -1,10 +1,11 @@
 """Observation: the real dataflow of any PyTorch model, read in one forward and backward pass.
 
-A recording (``recording``, ``graph``, ``ownership``) keeps every function of torch that runs,
-``matching`` says which operation reads each parameter and as what (``slots``, ``pullback``;
+A recording (``recording``, ``kinds``, ``graph``, ``ownership``) keeps every function of torch that
+runs, ``matching`` says which operation reads each parameter and as what (``slots``, ``pullback``;
 ``operations`` is the only table of operations), ``dataflow`` leaves out what is elementwise
-(``regions`` knows it by replaying it), ``coverage`` proves that no path was overlooked, and
-``sampling`` and ``statistics`` measure. ``untouched`` leaves no trace of all that.
+(``regions`` knows it by replaying it) and shows ``branches``, ``roles`` and packed weights,
+``coverage`` proves that no path was overlooked, and ``sampling`` and ``statistics`` measure.
+``restoring`` leaves no trace of all that.
 """
 
 from fanin.observation.observed import Observation

@@ -24,7 +24,8 @@ from fanin.observation.operations import (
     WEIGHT_SIDE,
 )
 from fanin.observation.pullback import Move, Origin, origins, pulled_back
-from fanin.observation.slots import Slot, slots
+from fanin.observation.slot import Slot
+from fanin.observation.slots import slots
 
 _UNDERSTOOD: Final = (
     MOVEMENTS | POINTWISE | REDUCTIONS | PRODUCTS | NORMS | GATHERING | SOFTMAXES | WEIGHT_SIDE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from fanin.errors import InputError
 from fanin.noise import normal
-from fanin.observation.graph import tensors_in
+from fanin.observation.graph import Call, tensors_in
+from fanin.observation.operations import LOSSES
+from fanin.observation.records import Objective
 
 _BESIDE: Final = frozenset(
     {
@@ -128,3 +130,15 @@ def _projection(output: object) -> Tensor:
         total = total + (tensor.float() * noise.view(tensor.shape).to(tensor.device)).sum()
     projected: Tensor = total / size**0.5
     return projected
+
+
+def objective_of(calls: Sequence[Call], kind: str, value: float) -> Objective:
+    """The losses among the calls; classes by the one that has them."""
+    losses = [call for call in calls if call.op in LOSSES]
+    classes = None
+    for call in losses:
+        scores = call.operands[0].shape
+        if call.op in {"cross_entropy", "nll_loss"} and scores:
+            classes = scores[1] if len(scores) > 1 else scores[0]
+    names = dict.fromkeys(call.op for call in losses)
+    return Objective(kind, "+".join(names), value, classes)

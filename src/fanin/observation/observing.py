@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -16,15 +15,16 @@ from fanin.observation import passing
 from fanin.observation.assembly import Findings, give_names, signals, steps, uses
 from fanin.observation.branches import records, spans
 from fanin.observation.coverage import Coverage, coverage, unmatched
-from fanin.observation.dataflow import Dataflow, Stage
+from fanin.observation.dataflow import Dataflow
 from fanin.observation.demands import notes_on, require_observable
 from fanin.observation.finite import Finder
 from fanin.observation.identical import identical_modules
 from fanin.observation.matching import Matching, Reading
+from fanin.observation.objective import objective_of
 from fanin.observation.observed import Observation
-from fanin.observation.operations import LOSSES
 from fanin.observation.passing import Pass
-from fanin.observation.records import NonFinite, Objective, Parameter, Signal, Statistics, Use
+from fanin.observation.reaching import feeding, recurring
+from fanin.observation.records import NonFinite, Parameter, Signal, Statistics, Use
 from fanin.observation.restoring import untouched
 from fanin.observation.roles import attention_roles
 from fanin.observation.sampling import Probe, Shown, measured, rms_of
@@ -143,7 +143,7 @@ class _Observer:
             branches=records(found.spans),
             steps=drawn,
             edges=edges,
-            objective=_objective(done, value),
+            objective=objective_of(done.recorder.calls, done.loss.kind, value),
             output=output,
             gradient_noise=self._noise(probe),
             unmatched=missed,
@@ -202,7 +202,7 @@ class _Observer:
         )
         findings = Findings(
             dataflow, spans(dataflow.stages), attention_roles(dataflow), self._names,
-            _feeding(dataflow), _recurring(dataflow), shown,
+            feeding(dataflow), recurring(dataflow), shown,
             numbers(shown.values()) | numbers(backward, of_units=False),
         )  # fmt: skip
         return findings, hidden
@@ -344,57 +344,3 @@ def _together(shown: Sequence[Shown]) -> Statistics:
         size,
         sampled,
     )
-
-
-def _objective(done: Pass, value: float) -> Objective:
-    """The losses among the calls; classes by the one that has them."""
-    assert done.loss is not None  # noqa: S101 - it was asked for
-    losses = [call for call in done.recorder.calls if call.op in LOSSES]
-    classes = None
-    for call in losses:
-        scores = call.operands[0].shape
-        if call.op in {"cross_entropy", "nll_loss"} and scores:
-            classes = scores[1] if len(scores) > 1 else scores[0]
-    names = dict.fromkeys(call.op for call in losses)
-    return Objective(done.loss.kind, "+".join(names), value, classes)
-
-
-def _feeding(dataflow: Dataflow) -> frozenset[int]:
-    """Stages from which the model's output follows with no other weight between."""
-    found: set[int] = set()
-    stack: list[Stage] = [dataflow.output]
-    while stack:
-        for source, _ in stack.pop().inputs:
-            if source.index not in found:
-                found.add(source.index)
-                if source.kind != "weight":
-                    stack.append(source)
-    return frozenset(found)
-
-
-def _recurring(dataflow: Dataflow) -> frozenset[int]:
-    """Weights' stages whose output reaches a later use of the same parameter."""
-    groups: dict[str, list[Stage]] = {}
-    for stage in dataflow.stages:
-        for reading in stage.readings:
-            if reading.role == "weight":
-                groups.setdefault(reading.name, []).append(stage)
-    found: set[int] = set()
-    for group in groups.values():
-        for earlier, later in pairwise(group):
-            if _follows(later, earlier):
-                found |= {earlier.index, later.index}
-    return frozenset(found)
-
-
-def _follows(later: Stage, earlier: Stage) -> bool:
-    seen: set[int] = set()
-    stack = [later]
-    while stack:
-        for source, _ in stack.pop().inputs:
-            if source is earlier:
-                return True
-            if source.index > earlier.index and source.index not in seen:
-                seen.add(source.index)
-                stack.append(source)
-    return False

@@ -12,28 +12,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from fanin.observation.graph import Call, Kind, Value, mapped, tensors_in
-from fanin.observation.operations import (
-    GATHERING,
-    INDICES,
-    LIKE,
-    LOOKUPS,
-    METADATA,
-    MOVEMENTS,
-    POINTWISE,
-    SHAPED,
-    WEIGHT_OPS,
-    name_of,
-)
+from fanin.observation.kinds import SMALL, is_small_index, kind_of, recorded_op, root_of
+from fanin.observation.operations import LIKE, MOVEMENTS
 from fanin.observation.ownership import Ownership
 from fanin.observation.whereabouts import Named, Whereabouts
-
-_SMALL: Final = 4096
-"""Constants up to this size are kept for replays; masks of attention are not."""
 
 _OPENED: Final = frozenset({"multi_head_attention_forward"})
 """Functions in Python of which the calls inside are recorded instead."""
 
-_PASSING: Final = POINTWISE | MOVEMENTS | GATHERING
 _OF_TWO: Final = {"max": "maximum", "min": "minimum"}
 """Reductions that are elementwise where a second tensor is given."""
 
@@ -85,7 +71,7 @@ class Recorder(TorchFunctionMode):
         """A parameter, strong so that it can be replayed, or an input."""
         value = Value(
             kind, None, tuple(tensor.shape), name=name,
-            tensor=tensor if kind is Kind.WEIGHT or _is_small_index(tensor) else None,
+            tensor=tensor if kind is Kind.WEIGHT or is_small_index(tensor) else None,
         )  # fmt: skip
         if kind is Kind.WEIGHT:
             self.parameters[id(tensor)] = (name, tensor)
@@ -114,7 +100,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         op = self._ops.get(func)
         if op is None:
-            op = self._ops[func] = _op(func)
+            op = self._ops[func] = recorded_op(func)
         if not op or threading.get_ident() != self._thread:
             return func(*args, **kwargs)
         if op in _OPENED:
@@ -159,14 +145,14 @@ class Recorder(TorchFunctionMode):
         call.in_place = bool(written)
         if op in _OF_TWO and len(call.operands) > 1:
             call.op = _OF_TWO[op]
-        kind, pending = _kind_of(call)
+        kind, pending = kind_of(call)
         if kind is Kind.CONSTANT and not any(made.requires_grad for made in results):
             self._constants(call, results, written)
             return
         self.calls.append(call)
         for operand in call.operands:
             operand.uses.append(call)
-        root = _root(call)
+        root = root_of(call)
         for made in results:
             value = Value(
                 kind, call, tuple(made.shape), pending=pending, tracked=made.grad_fn is not None
@@ -185,7 +171,7 @@ class Recorder(TorchFunctionMode):
             value = Value(Kind.CONSTANT, call if keep else None, tuple(made.shape))
             if keep:
                 call.outputs.append(value)
-            elif made.numel() <= _SMALL:
+            elif made.numel() <= SMALL:
                 value.tensor = made
             self._remember(made, value, written=bool(written))
 
@@ -241,7 +227,7 @@ class Recorder(TorchFunctionMode):
                 if value.kind is not Kind.CONSTANT and other.shape == tensor.shape:
                     return value
         value = Value(Kind.CONSTANT, None, tuple(tensor.shape))
-        if tensor.numel() <= _SMALL:
+        if tensor.numel() <= SMALL:
             value.tensor = tensor
         self._remember(tensor, value)
         return value
@@ -264,7 +250,7 @@ class Recorder(TorchFunctionMode):
         for operand in call.operands:
             operand.uses.append(call)
         made = Value(kind, call, tuple(tensor.shape), tracked=tensor.grad_fn is not None)
-        made.root = _root(call)
+        made.root = root_of(call)
         call.outputs.append(made)
         if tensor.grad_fn is not None:
             self.ownership.take(tensor.grad_fn, call, self.ownership.inputs(tensor.grad_fn))
@@ -305,64 +291,6 @@ class Recorder(TorchFunctionMode):
                 continue
             call.inside = name
             stack.extend(operand.producer for operand in call.operands)
-
-
-def _kind_of(call: Call) -> tuple[Kind, bool]:
-    """What the results of a call hang on, and whether a weight's operation is on the way."""
-    if call.op in LIKE:
-        return Kind.CONSTANT, False
-    operands = call.operands
-    if call.op in SHAPED or _is_selected(call):
-        operands = operands[:1]
-    kinds = {operand.kind for operand in operands}
-    if Kind.DATA in kinds:
-        return Kind.DATA, False
-    if Kind.WEIGHT not in kinds:
-        return Kind.CONSTANT, False
-    if call.op in LOOKUPS or (call.op == "getitem" and _is_looked_up(call)):
-        return Kind.DATA, False
-    pending = call.op in WEIGHT_OPS or any(operand.pending for operand in call.operands)
-    return Kind.WEIGHT, pending
-
-
-def _root(call: Call) -> int:
-    """Elementwise calls and movements of one signal have its root; all others are one."""
-    if call.op in INDICES:
-        return -1
-    if call.op not in _PASSING:
-        return call.index
-    roots = {operand.root for operand in call.operands if operand.is_data and operand.root != -1}
-    if len(roots) > 1:
-        return call.index
-    return roots.pop() if roots else -1
-
-
-def _is_small_index(tensor: Tensor) -> bool:
-    """Offsets of bags say how many rows each has."""
-    return tensor.numel() <= _SMALL and not (tensor.is_floating_point() or tensor.is_complex())
-
-
-def _is_looked_up(call: Call) -> bool:
-    """Indexing by a tensor of integers, not by slices."""
-    return len(call.operands) > 1 and not _is_selected(call)
-
-
-def _is_selected(call: Call) -> bool:
-    """Indexing of parameters by single numbers in tensors: one matrix of a stack is taken."""
-    return (
-        call.op == "getitem"
-        and call.operands[0].is_weight
-        and all(index.shape == () for index in call.operands[1:])
-    )
-
-
-def _op(function: Callable[..., Any]) -> str:
-    """The name of a function that is recorded; empty for one that gives no signal."""
-    raw = getattr(function, "__name__", "")
-    op = name_of(function)
-    if raw == "__get__":
-        return op if op in MOVEMENTS or op in {"real", "imag"} else ""
-    return "" if raw in METADATA or op in METADATA or raw in {"__set__", "__delete__"} else op
 
 
 def _opened(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-import attrs
 import torch
 
 from fanin import fans
-from fanin.errors import FanError
 from fanin.fans import Layout
 from fanin.observation.graph import Call, Value
 from fanin.observation.operations import (
@@ -22,23 +20,11 @@ from fanin.observation.operations import (
     POOLS,
     RECURRENT,
 )
+from fanin.observation.recurrent_slots import cell, recurrent
+from fanin.observation.slot import Slot, fans_of
+from fanin.observation.table_slots import embedding, embedding_bag, lookup
 
 _DISTANCES: Final = frozenset({"cdist", "cosine_similarity", "pairwise_distance", "dist"})
-
-
-@attrs.frozen
-class Slot:
-    """One operand.
-
-    Args:
-        value: the operand; what is no value is no operand of interest.
-        role: as ``Use.role``; "signal" for what may be data.
-        layout: of a weight or a table.
-    """
-
-    value: Any
-    role: str
-    layout: Layout | None = None
 
 
 def slots(call: Call) -> tuple[Slot, ...] | None:
@@ -60,14 +46,6 @@ def _role(op: str) -> str | None:
     if op in POINTWISE or op in LOSSES or op in _DISTANCES | {"rpow"}:
         return "elementwise"
     return None
-
-
-def _fans(make: Callable[..., Layout], *args: Any, **kwargs: Any) -> Layout | None:
-    """A layout, or None where the operation reads the weight in a way that has no fans."""
-    try:
-        return make(*args, **kwargs)
-    except FanError:
-        return None
 
 
 def _linear(call: Call) -> Iterator[Slot]:
@@ -106,7 +84,7 @@ def _of_columns(value: Any) -> Layout | None:
     shape = value.shape
     if len(shape) == 1:
         return Layout("linear", shape, shape[0], 1, (), (0,))
-    return fans.transposed_linear(shape) if len(shape) == 2 else _fans(fans.matmul, shape)
+    return fans.transposed_linear(shape) if len(shape) == 2 else fans_of(fans.matmul, shape)
 
 
 def _product(first: int, second: int, bias: int | None = None) -> Callable[[Call], Iterator[Slot]]:
@@ -150,7 +128,7 @@ def _einsum(call: Call) -> Iterator[Slot]:
     for place, value in enumerate(factors):
         layout = None
         if isinstance(equation, str):
-            layout = _fans(fans.einsum, equation, value.shape, place)
+            layout = fans_of(fans.einsum, equation, value.shape, place)
         yield Slot(value, "weight", layout)
 
 
@@ -182,7 +160,7 @@ def _conv(call: Call) -> Iterator[Slot]:
     yield Slot(call.argument(0, "input"), "signal")
     weight = call.argument(1, "weight")
     groups = call.argument(6, "groups", 1)
-    yield Slot(weight, "weight", _fans(fans.conv, weight.shape, groups=groups))
+    yield Slot(weight, "weight", fans_of(fans.conv, weight.shape, groups=groups))
     yield Slot(call.argument(2, "bias"), "bias")
 
 
@@ -192,7 +170,7 @@ def _conv_transpose(call: Call) -> Iterator[Slot]:
     yield Slot(
         weight,
         "weight",
-        _fans(
+        fans_of(
             fans.conv_transpose,
             weight.shape,
             stride=_sizes(call.argument(3, "stride", 1)),
@@ -212,120 +190,15 @@ def _bilinear(call: Call) -> Iterator[Slot]:
     yield Slot(call.argument(0, "input1"), "signal")
     yield Slot(call.argument(1, "input2"), "signal")
     weight = call.argument(2, "weight")
-    yield Slot(weight, "weight", _fans(fans.bilinear, weight.shape))
+    yield Slot(weight, "weight", fans_of(fans.bilinear, weight.shape))
     yield Slot(call.argument(3, "bias"), "bias")
 
 
 def _grouped(call: Call) -> Iterator[Slot]:
     yield Slot(call.argument(0, "input"), "signal")
     weight = call.argument(1, "mat2")
-    yield Slot(weight, "weight", _fans(fans.experts, weight.shape))
+    yield Slot(weight, "weight", fans_of(fans.experts, weight.shape))
     yield Slot(call.argument(3, "bias"), "bias")
-
-
-def _embedding(call: Call) -> Iterator[Slot]:
-    first, second = call.argument(0, "input"), call.argument(1, "weight")
-    table, index = (second, first) if call.function is not torch.embedding else (first, second)
-    yield Slot(index, "signal")
-    yield Slot(table, "table", _fans(fans.embedding, table.shape))
-
-
-def _embedding_bag(call: Call) -> Iterator[Slot]:
-    index, table = call.argument(0, "input"), call.argument(1, "weight")
-    if call.function is torch.embedding_bag:
-        index, table = table, index
-    yield Slot(index, "signal")
-    mode = call.argument(6, "mode", "mean")
-    bag = _mean_bag(index, call.argument(2, "offsets"), mode, call)
-    yield Slot(table, "table", _fans(fans.embedding_bag, table.shape, mode, bag=bag))
-    yield Slot(call.kwargs.get("per_sample_weights"), "scale")
-
-
-def _mean_bag(index: Value, offsets: Any, mode: str, call: Call) -> float:
-    """Rows in a bag: their mean, for mode "mean" the harmonic one; empty bags do not count."""
-    total = math.prod(index.shape)
-    if not isinstance(offsets, Value):
-        return float(index.shape[-1]) if index.shape else 1.0
-    if offsets.tensor is None:
-        return total / max(math.prod(offsets.shape), 1)
-    starts: list[int] = offsets.tensor.tolist()
-    stops = starts[1:] if call.kwargs.get("include_last_offset") else [*starts[1:], total]
-    sizes = [stop - start for start, stop in zip(starts, stops, strict=False) if stop > start]
-    if not sizes:
-        return 1.0
-    if mode == "mean":
-        return len(sizes) / sum(1 / size for size in sizes)
-    return sum(sizes) / len(sizes)
-
-
-def _lookup(call: Call) -> Iterator[Slot]:
-    table = call.argument(0, "input")
-    yield Slot(table, "table", _rows(table.shape, _looked_up_axis(call)))
-    for value in call.operands:
-        if value is not table:
-            yield Slot(value, "signal")
-
-
-def _looked_up_axis(call: Call) -> int | None:
-    """The axis that the index runs along; None where there is no single one."""
-    if call.op != "getitem":
-        return int(call.argument(1, "dim", 0)) if call.op != "take" else 0
-    index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
-    places = [place for place, item in enumerate(index) if isinstance(item, Value)]
-    before = index[: places[0]] if places else ()
-    if len(places) != 1 or any(item is None or item is Ellipsis for item in before):
-        return None
-    return places[0]
-
-
-def _rows(shape: tuple[int, ...], axis: int | None) -> Layout | None:
-    if not shape or axis is None:
-        return None
-    axis %= len(shape)
-    if len(shape) == 2 and axis == 0:
-        return fans.embedding(shape)
-    axes = tuple(other for other in range(len(shape)) if other != axis)
-    return Layout("embedding", shape, 1, math.prod(shape[other] for other in axes), axes, (axis,))
-
-
-_GATES: Final = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-
-
-def _recurrent(call: Call) -> Iterator[Slot]:
-    gates = _GATES[call.op]
-    place = next(
-        place
-        for place, argument in enumerate(call.args)
-        if isinstance(argument, list | tuple) and place > 0 and len(argument) > 1
-        and isinstance(call.args[place + 1], bool)
-    )  # fmt: skip
-    flat = call.args[place]
-    for argument in call.args[:place]:
-        for value in argument if isinstance(argument, list | tuple) else (argument,):
-            yield Slot(value, "input" if isinstance(value, Value) and value.is_weight else "signal")
-    has_biases, layers, bidirectional = (call.args[place + k] for k in (1, 2, 5))
-    size = len(flat) // (layers * (2 if bidirectional else 1))
-    for start in range(0, len(flat), size):
-        yield from _one_layer(flat[start : start + size], gates, biases=has_biases)
-
-
-def _one_layer(weights: Sequence[Value], gates: int, *, biases: bool) -> Iterator[Slot]:
-    for weight in weights[:2]:
-        yield Slot(weight, "weight", fans.recurrent(weight.shape, gates))
-    for bias in weights[2:4] if biases else ():
-        yield Slot(bias, "bias")
-    for projection in weights[4 if biases else 2 :]:
-        yield Slot(projection, "weight", fans.linear(projection.shape))
-
-
-def _cell(call: Call) -> Iterator[Slot]:
-    gates = _GATES[call.op.removesuffix("_cell")]
-    yield Slot(call.args[0], "signal")
-    states = call.args[1] if isinstance(call.args[1], list | tuple) else (call.args[1],)
-    for state in states:
-        yield Slot(state, "input" if isinstance(state, Value) and state.is_weight else "signal")
-    weights = [value for value in call.args[2:] if isinstance(value, Value)]
-    yield from _one_layer(weights[:4], gates, biases=True)
 
 
 def _norm(call: Call) -> Iterator[Slot]:
@@ -371,11 +244,11 @@ _RULES: Final[dict[str, Callable[[Call], Iterator[Slot]]]] = {
     "einsum": _einsum,
     "tensordot": _tensordot,
     **dict.fromkeys(("_grouped_mm", "grouped_mm"), _grouped),
-    "embedding": _embedding,
-    "embedding_bag": _embedding_bag,
-    **dict.fromkeys(("index_select", "gather", "take", "take_along_dim", "getitem"), _lookup),
-    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
-    **dict.fromkeys((name for name in RECURRENT if name.endswith("_cell")), _cell),
+    "embedding": embedding,
+    "embedding_bag": embedding_bag,
+    **dict.fromkeys(("index_select", "gather", "take", "take_along_dim", "getitem"), lookup),
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), recurrent),
+    **dict.fromkeys((name for name in RECURRENT if name.endswith("_cell")), cell),
     **dict.fromkeys((name for name in NORMS if name.endswith("norm")), _norm),
     **dict.fromkeys(("normalize", "local_response_norm"), _plain_norm),
     "prelu": _prelu,
