@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fanin import (
+        diagnosis,
         ensembles,
         errors,
         fans,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         testing,
         theory,
     )
+    from fanin.diagnosis import Report, check
     from fanin.ensembles import Comparison, compare
     from fanin.errors import FaninError
     from fanin.observation import Observation, observe
@@ -32,8 +34,11 @@ __all__ = [
     "FaninError",
     "Observation",
     "Plan",
+    "Report",
     "__version__",
+    "check",
     "compare",
+    "diagnosis",
     "ensembles",
     "errors",
     "fans",
@@ -54,6 +59,8 @@ _HOMES = {
     "FaninError": "fanin.errors",
     "Observation": "fanin.observation",
     "Plan": "fanin.recipes",
+    "Report": "fanin.diagnosis",
+    "check": "fanin.diagnosis",
     "compare": "fanin.ensembles",
     "gain": "fanin.theory",
     "init_": "fanin.recipes",

@@ -9,14 +9,16 @@
      |    +-- ModelError       a model that cannot be initialised or trained as asked
      |    +-- DataError        a data set that is absent or does not fit
      |    +-- OutputError      a file that cannot be written            (also OSError)
+     +-- UntrainableError      a check found a network that cannot train (also AssertionError)
 
-All of them end the command line with status 2: the caller can mend the call.
+They end the command line with status 2, for the caller can mend the call; the last with 1.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 EXIT_HEALTHY = 0
 EXIT_FINDINGS = 1
@@ -65,3 +67,18 @@ class DataError(InputError):
 
 class OutputError(FaninError, OSError):
     """A file that cannot be written."""
+
+
+class UntrainableError(FaninError, AssertionError):
+    """A check found a network that cannot train; the message is the report.
+
+    Args:
+        message: the report as text.
+        report: the report.
+    """
+
+    exit_code = EXIT_FINDINGS
+
+    def __init__(self, message: str, report: Any) -> None:
+        super().__init__(message)
+        self.report = report

@@ -13,6 +13,7 @@ from fanin.errors import FaninError
 
 # Verb -> its line in the list of commands; the module of the same name has ``command``.
 _VERBS = {
+    "check": "Say whether a model can train, and what to do where it cannot.",
     "compare": "Train one model from many recipes and say which is better.",
     "gain": "Gain of any activation: the scale that keeps its signal.",
     "init": "Initialise a model and write its weights.",

@@ -249,18 +249,20 @@ def signals(found: Findings) -> list[Signal]:
                 stage.name, kind, stage.module, stage.op, shown.shape,
                 str(shown.dtype).removeprefix("torch."), own.statistics,
                 None if gradient is None else gradient.statistics,
-                units(shown, own, _following(stage)), own.correlation,
+                units(shown, own, _following(stage)), own.spread.correlation,
+                own.spread.varying, own.spread.rank, own.spread.examples, shown.entering,
             )
         )  # fmt: skip
     return made
 
 
 def _following(stage: Stage) -> Function | None:
-    """The function that follows a stage, where there is one way on."""
+    """The function that follows a stage; of several that are flat in the same places, one."""
     ends = {id(value): value for _, value in stage.outputs}
-    if len(ends) != 1:
+    found = [function_of(value, stage) for value in ends.values()]
+    if not found or any((one.flat, one.dead) != (found[0].flat, found[0].dead) for one in found):
         return None
-    function = function_of(next(iter(ends.values())), stage)
+    function = found[0]
     return function if function.ops or function is IDENTITY else None
 
 

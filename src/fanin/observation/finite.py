@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fanin.observation.graph import Call
+from fanin.observation.graph import Call, Value
 from fanin.observation.records import NonFinite
 
 
@@ -34,22 +34,60 @@ class Finder:
         nan, infinite = _counts(made)
         if not nan and not infinite:
             return
-        read = [
-            (value.is_parameter, *_counts(tensor))
+        there = [
+            (value, tensor)
             for value, tensor in zip(call.operands, operands, strict=False)
             if tensor is not made  # written in place: what it was is gone
         ]
+        read = [(value.is_parameter, *_counts(tensor)) for value, tensor in there]
         bad_parameter = any(own and (a or b) for own, a, b in read)
         new_nan = nan and not any(a for _, a, _ in read)
         overflow = infinite and not any(a or b for _, a, b in read) and not _puts_in(call)
         if bad_parameter or new_nan or overflow:
-            self.found = NonFinite(call.op, call.module, nan + infinite)
+            self.found = NonFinite(
+                call.op, call.module, nan + infinite, operand=_described(there, read),
+                parameters=_nearest(call),
+                dtype=str(made.dtype).removeprefix("torch."),
+            )  # fmt: skip
 
     def _backward(self, call: Call, gradient: Tensor | None) -> None:
         if self.gradient is None and gradient is not None:
             wrong = sum(_counts(gradient))
             if wrong:
-                self.gradient = NonFinite(call.op, call.module, wrong, gradient=True)
+                self.gradient = NonFinite(
+                    call.op, call.module, wrong, gradient=True, parameters=_nearest(call),
+                    dtype=str(gradient.dtype).removeprefix("torch."),
+                )  # fmt: skip
+
+
+def _described(there: Sequence[tuple[Value, Tensor]], read: Sequence[tuple[bool, int, int]]) -> str:
+    """The operand to blame: a parameter that is not finite, or the ones that were all finite."""
+    parts = []
+    for (value, tensor), (own, nan, infinite) in zip(there, read, strict=True):
+        if own and (nan or infinite):
+            return f"parameter {value.name} holds {nan} NaN and {infinite} Inf"
+        if tensor.is_floating_point() and tensor.numel():
+            low, high = torch.aminmax(tensor.detach())
+            what = f"parameter {value.name}" if own else "an operand"
+            parts.append(f"{what} in [{float(low):.3g}, {float(high):.3g}]")
+    return ", ".join(parts[:2])
+
+
+def _nearest(call: Call) -> tuple[str, ...]:
+    """The parameters of the last calls before it that have any."""
+    found: dict[str, None] = {}
+    stack, seen = [call], {call.index}
+    while stack:
+        current = stack.pop()
+        own = [value.name for value in current.operands if value.is_parameter and value.name]
+        found.update(dict.fromkeys(own))
+        if own:
+            continue
+        for value in current.operands:
+            if value.producer is not None and value.producer.index not in seen:
+                seen.add(value.producer.index)
+                stack.append(value.producer)
+    return tuple(found)
 
 
 def _puts_in(call: Call) -> bool:

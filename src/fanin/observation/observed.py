@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from fanin.observation.records import (
+    Attention,
     Branch,
     Edge,
+    Gate,
+    LossCall,
     NonFinite,
     Objective,
     Parameter,
     Signal,
     Statistics,
     Step,
+    Twins,
     Unmatched,
     Use,
 )
@@ -50,6 +54,12 @@ class Observation:
         identical: groups of modules that are bit-identical copies of each other.
         nonfinite: where the first Inf or NaN arose; None where all is finite.
         notes: what could not be judged, and why; one sentence each.
+        losses: the losses of torch that ran, each with its reference.
+        attentions: how sharp softmaxes are.
+        gates: of recurrent layers.
+        twins: parameters with units that are equal and get equal gradients.
+        stuck: trainable parameters whose gradient is exactly zero, and stays so when those that
+            have a gradient move.
     """
 
     model: str
@@ -68,6 +78,11 @@ class Observation:
     identical: tuple[tuple[str, ...], ...]
     nonfinite: NonFinite | None
     notes: tuple[str, ...]
+    losses: tuple[LossCall, ...] = ()
+    attentions: tuple[Attention, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    twins: tuple[Twins, ...] = ()
+    stuck: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:

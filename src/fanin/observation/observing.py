@@ -19,6 +19,7 @@ from fanin.observation.dataflow import Dataflow
 from fanin.observation.demands import notes_on, require_observable
 from fanin.observation.finite import Finder
 from fanin.observation.identical import identical_modules
+from fanin.observation.insides import attentions, gates
 from fanin.observation.matching import Matching, Reading
 from fanin.observation.objective import objective_of
 from fanin.observation.observed import Observation
@@ -29,6 +30,7 @@ from fanin.observation.restoring import untouched
 from fanin.observation.roles import attention_roles
 from fanin.observation.sampling import Probe, Shown, measured, rms_of
 from fanin.observation.statistics import gradient_noise, numbers
+from fanin.observation.twins import stuck, twins
 from fanin.observation.whereabouts import Named, named
 
 
@@ -108,12 +110,14 @@ class _Observer:
         done = self._pass(probe)
         assert done.loss is not None  # noqa: S101 - it was asked for
         covered = coverage(done)
-        gradients = self._gradients(done, covered)
+        slopes = self._slopes(done, covered)
+        gradients = self._sizes_of(slopes)
         matching = Matching(done.recorder.calls, done.ends)
         found, hidden = self._found(done, matching, probe)
         output = self._output(done, found)
         shown_signals = tuple(signals(found))
         made = uses(self._readings(done, matching), found)
+        tensors = {one.name: one.tensor for one in self._parameters}
         missed = unmatched(covered, matching, self._names)
         more, unused = self._unused(matching, covered)
         drawn, edges = steps(found, hidden)
@@ -134,30 +138,46 @@ class _Observer:
                 f"{len({use.parameter for use in more})} parameters are used in evaluation mode "
                 "and were not by this pass in training mode (layers dropped at random)"
             )
+        noise, first_bad = self._noise(probe), self._nonfinite(shown_signals, output, value)
+        copies = identical_modules(
+            self._model,
+            {id(one.tensor): size for one, size in zip(self._parameters, self._sizes, strict=True)},
+        )
+        described = self._described(gradients, made, missed)
+        alike = twins(made, shown_signals, tensors, slopes)
+        # The last, for it moves parameters; what they were is put back at the end.
+        unmoved = [name for name, size in gradients.items() if size == 0.0]
+        still, later = stuck(tensors, slopes, unmoved, self._slopes_again)
+        if later is not slopes:  # behind a head of zeros units show only now how they would move
+            own = {name: later[name] for name in unmoved if name in later}
+            alike += twins(made, shown_signals, tensors, own)
         return Observation(
             model=type(self._model).__name__,
             training=self._training,
             uses=(*made, *more),
             signals=shown_signals,
-            parameters=self._described(gradients, made, missed),
+            parameters=described,
             branches=records(found.spans),
             steps=drawn,
             edges=edges,
             objective=objective_of(done.recorder.calls, done.loss.kind, value),
             output=output,
-            gradient_noise=self._noise(probe),
+            gradient_noise=noise,
             unmatched=missed,
             unused=unused,
-            identical=identical_modules(
-                self._model,
-                {
-                    id(one.tensor): size
-                    for one, size in zip(self._parameters, self._sizes, strict=True)
-                },
-            ),
-            nonfinite=self._nonfinite(shown_signals, output, value),
+            identical=copies,
+            nonfinite=first_bad,
             notes=tuple(notes),
+            losses=tuple(probe.losses.found[index] for index in sorted(probe.losses.found)),
+            attentions=attentions(found, probe.softmaxes),
+            gates=gates(found, probe.gates),
+            twins=alike,
+            stuck=still,
         )
+
+    def _slopes_again(self) -> dict[str, Tensor]:
+        done = self._pass(_Nothing())
+        return self._slopes(done, coverage(done))
 
     def _pass(self, watcher: Any, *, with_loss: bool = True) -> Pass:
         return passing.run(
@@ -165,8 +185,8 @@ class _Observer:
             with_loss=with_loss,
         )  # fmt: skip
 
-    def _gradients(self, done: Pass, covered: Coverage) -> dict[str, float | None]:
-        """RMS of each parameter's gradient; the hooks of the probe fire on the way."""
+    def _slopes(self, done: Pass, covered: Coverage) -> dict[str, Tensor]:
+        """The gradients of the model's parameters; the hooks of the probe fire on the way."""
         assert done.loss is not None  # noqa: S101 - it was asked for
         read = done.recorder.parameters
         wanted = [read[key] for key in read if key in covered.leaves]
@@ -176,13 +196,15 @@ class _Observer:
             made = torch.autograd.grad(
                 done.loss.value, [tensor for _, tensor in wanted], allow_unused=True
             )
-        there = [(name, it) for (name, _), it in zip(wanted, made, strict=True) if it is not None]
-        sizes = rms_of([it for _, it in there])
         return {
-            self._names[name].name: size
-            for (name, _), size in zip(there, sizes, strict=True)
-            if name in self._names
+            self._names[name].name: it
+            for (name, _), it in zip(wanted, made, strict=True)
+            if it is not None and name in self._names
         }
+
+    @staticmethod
+    def _sizes_of(slopes: Mapping[str, Tensor]) -> dict[str, float | None]:
+        return dict(zip(slopes, rms_of(list(slopes.values())), strict=True))
 
     def _found(
         self, done: Pass, matching: Matching, probe: Probe

@@ -21,6 +21,7 @@ _FLAT: Final = 0.01
 _DEAD: Final = 1e-6
 _GRID: Final = torch.linspace(-30, 30, 6001, dtype=torch.float64)
 _MOST_REMEMBERED: Final = 1024
+_UNKNOWN: Final = (None, None, False)
 
 
 @attrs.frozen
@@ -33,6 +34,7 @@ class Function:
         reason: why not.
         flat: intervals where its slope is below a hundredth of the largest; None if unknown.
         dead: intervals where its slope is 0.
+        silent: in the lowest of these it gives zeros, as ReLU does and tanh does not.
     """
 
     ops: tuple[str, ...]
@@ -40,6 +42,7 @@ class Function:
     reason: str = ""
     flat: Intervals | None = None
     dead: Intervals | None = None
+    silent: bool = False
 
 
 IDENTITY: Final = Function((), 1.0, flat=(), dead=())
@@ -95,25 +98,30 @@ def _computed(replay: Elementwise) -> Function:
         reason = ""
     except Exception as error:  # noqa: BLE001 - replayed functions may raise anything
         number, reason = None, str(error).splitlines()[0]
-    flat, dead = _flat_parts(replay) if len(replay.parts) == 1 else (None, None)
-    return Function(replay.ops, number, reason, flat, dead)
+    flat, dead, silent = _flat_parts(replay) if len(replay.parts) == 1 else _UNKNOWN
+    return Function(replay.ops, number, reason, flat, dead, silent)
 
 
-def _flat_parts(replay: Elementwise) -> tuple[Intervals | None, Intervals | None]:
+def _flat_parts(replay: Elementwise) -> tuple[Intervals | None, Intervals | None, bool]:
     try:
         with torch.enable_grad():
             z = _GRID.clone().requires_grad_()
             made = replay(z * 1.0)
             if not isinstance(made, torch.Tensor) or not made.requires_grad:
-                return None, None
+                return _UNKNOWN
             (slope,) = torch.autograd.grad(made.sum(), z)
     except Exception:  # noqa: BLE001 - replayed functions may raise anything
-        return None, None
+        return _UNKNOWN
     size = slope.abs()
     largest = float(size[size.isfinite()].max()) if bool(size.isfinite().any()) else 0.0
     if not largest > 0:
-        return None, None
-    return _intervals(size <= _FLAT * largest), _intervals(size <= _DEAD * largest)
+        return _UNKNOWN
+    flat, dead = _intervals(size <= _FLAT * largest), _intervals(size <= _DEAD * largest)
+    silent = False
+    if dead:
+        inside = (dead[0][0] <= _GRID) & (dead[0][1] >= _GRID)
+        silent = bool((made.detach()[inside].abs() <= _DEAD * largest).all())
+    return flat, dead, silent
 
 
 def _intervals(inside: torch.Tensor) -> Intervals:

@@ -29,6 +29,25 @@ def attention_roles(dataflow: Dataflow) -> dict[int, list[tuple[str, Value]]]:
     return found
 
 
+def scorers(dataflow: Dataflow) -> dict[int, tuple[list[Stage], list[Stage]]]:
+    """For the call of a softmax inside an attention: the weights of its queries and keys."""
+    found: dict[int, tuple[list[Stage], list[Stage]]] = {}
+    for stage in dataflow.stages:
+        if stage.kind != "product" or stage.call is None:
+            continue
+        sides = {role: list(_weights_before(value, dataflow)) for role, value in
+                 _slots(stage.call, dataflow) if role != "value"}  # fmt: skip
+        if not sides:
+            continue
+        call = stage.call
+        for value in () if call.op in ATTENTIONS else _factors(call):
+            weighting = dataflow.origin(value)
+            if weighting is not None and weighting.kind == "softmax" and weighting.call:
+                call = weighting.call
+        found[call.index] = (sides.get("query", []), sides.get("key", []))
+    return found
+
+
 def joined(roles: Iterable[tuple[str, Value]]) -> str | None:
     """Roles as one text, in the usual order."""
     names = {role for role, _ in roles}

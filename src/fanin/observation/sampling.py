@@ -11,8 +11,20 @@ import attrs
 import torch
 from torch import Tensor
 
+from fanin.observation.gates import RECURRENT, Inside, inside
 from fanin.observation.graph import Call
-from fanin.observation.operations import ATTENTIONS, GATHERING, NORMS, POINTWISE, WEIGHT_OPS
+from fanin.observation.operations import (
+    ATTENTIONS,
+    GATHERING,
+    LOSSES,
+    NORMS,
+    POINTWISE,
+    PRODUCTS,
+    SOFTMAXES,
+    WEIGHT_OPS,
+)
+from fanin.observation.references import Judged
+from fanin.observation.softmaxes import Sharpness, sharpness
 
 _SAMPLE: Final = 8192
 _SAMPLE_OF_GRADIENT: Final = 2048
@@ -22,6 +34,7 @@ _CONVOLUTION: Final = re.compile(r"conv(?:_transpose)?([123])d")
 _HALF: Final = frozenset({torch.float16, torch.bfloat16})
 _CHANNELS_FIRST: Final = frozenset({"batch_norm", "group_norm", "instance_norm"})
 _MEASURED: Final = WEIGHT_OPS | NORMS | ATTENTIONS
+_SOFTMAXES: Final = SOFTMAXES | ATTENTIONS
 _COMBINING: Final = POINTWISE | GATHERING | {"rdiv"}
 
 
@@ -37,6 +50,7 @@ class Shown:
         sample: a copy of (examples, positions, units).
         unit_axis: of the tensor.
         gradient: what its gradient showed.
+        entering: RMS of a sample of what a weight's operation read.
         whole: the sample is all of it.
     """
 
@@ -47,6 +61,7 @@ class Shown:
     sample: Tensor
     unit_axis: int
     gradient: Shown | None = None
+    entering: float | None = None
 
     @property
     def size(self) -> int:
@@ -62,10 +77,19 @@ class Probe:
 
     def __init__(self) -> None:
         self.shown: dict[int, Shown] = {}
+        self.softmaxes: dict[int, Sharpness] = {}
+        self.gates: dict[int, list[Inside]] = {}
+        self.losses = Judged()
         self.last_linear: tuple[Call, Tensor] | None = None
         self.gradient_of_last: Tensor | None = None
 
     def see(self, call: Call, operands: Sequence[Tensor], results: Sequence[Tensor]) -> None:
+        if call.op in _SOFTMAXES:
+            sharp = sharpness(call, operands, results)
+            if sharp is not None:
+                self.softmaxes[call.index] = sharp
+        elif call.op in LOSSES:
+            self.losses.see(call, operands, results)
         if not _is_measured(call):
             return
         tensor = results[0]
@@ -75,6 +99,10 @@ class Probe:
         if shown is None:
             return
         self.shown[call.index] = shown
+        if call.op in WEIGHT_OPS or call.op in PRODUCTS:
+            shown.entering = _entering(call, operands)
+        if call.op.removesuffix("_cell") in RECURRENT:
+            self.gates[call.index] = inside(call, operands)
         if call.op == "linear" and operands[0].dim() in {2, 3}:
             self.last_linear = (call, operands[0].detach())
         if tensor.requires_grad and torch.is_grad_enabled():
@@ -109,6 +137,18 @@ def _is_measured(call: Call) -> bool:
     if call.op in _MEASURED:
         return True
     return call.op in _COMBINING and call.outputs[0].root == call.index
+
+
+def _entering(call: Call, operands: Sequence[Tensor]) -> float | None:
+    for value, tensor in zip(call.operands, operands, strict=False):
+        if value.is_data and tensor.is_floating_point() and tensor.numel():
+            plain = _plain(tensor)
+            if plain is None:
+                return None
+            flat = plain.reshape(-1) if plain.is_contiguous() else plain.flatten()
+            sample = flat[:: max(1, flat.numel() // _SAMPLE_OF_GRADIENT) | 1].float()
+            return math.sqrt(float(torch.dot(sample, sample)) / len(sample))
+    return None
 
 
 def measured(tensor: Tensor, unit_axis: int) -> Shown | None:

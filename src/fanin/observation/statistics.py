@@ -22,11 +22,21 @@ _MOST_OF_NOISE: Final = 1 << 22
 
 @attrs.frozen
 class Numbers:
-    """Of one tensor: its statistics, its duplicated units, how alike its examples are."""
+    """Of one tensor: its statistics, its duplicated units, how its examples differ."""
 
     statistics: Statistics
-    duplicated: int
-    correlation: float | None
+    duplicated: tuple[int, ...]
+    spread: Spread
+
+
+@attrs.frozen
+class Spread:
+    """How the examples of one signal differ: as ``Signal`` has it."""
+
+    examples: int = 0
+    correlation: float | None = None
+    varying: float | None = None
+    rank: float | None = None
 
 
 def numbers(shown: Iterable[Shown], *, of_units: bool = True) -> dict[int, Numbers]:
@@ -47,8 +57,8 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
     low, high = torch.aminmax(flat, dim=1)
     largest = torch.maximum(-low, high).tolist()
     zeros = (flat == 0).sum(1).tolist()
-    duplicated = _duplicated(stack) if of_units else [0] * len(group)
-    correlations = _correlations(stack) if of_units else [None] * len(group)
+    duplicated = _duplicated(stack) if of_units else [()] * len(group)
+    spreads = _spreads(stack) if of_units else [Spread()] * len(group)
     sampled = flat.shape[1]
     return {
         id(one): Numbers(
@@ -57,33 +67,53 @@ def _of_one_shape(group: Sequence[Shown], *, of_units: bool) -> Mapping[int, Num
                 zeros[k] / sampled, one.size, sampled,
             ),
             duplicated[k],
-            correlations[k],
+            spreads[k],
         )
         for k, one in enumerate(group)
     }  # fmt: skip
 
 
-def _correlations(stack: Tensor) -> list[float | None]:
-    """Mean cosine between examples, from the length of the sum of their directions."""
+def _spreads(stack: Tensor) -> list[Spread]:
+    """Mean cosine between examples, and the size and number of directions of what differs."""
     rows = stack[:, :_MOST_COMPARED].flatten(2)
-    if rows.shape[1] < 2:
-        return [None] * len(rows)
-    lengths = torch.linalg.vector_norm(rows, dim=2, keepdim=True)
-    there = (lengths.squeeze(2) > 0).sum(1)
-    directions = rows / lengths.clamp_min(torch.finfo(torch.float32).tiny)
-    together = torch.linalg.vector_norm(directions.sum(1), dim=1) ** 2
-    cosines = (together - there) / (there * (there - 1)).clamp_min(1)
+    count = rows.shape[1]
+    if count < 2:
+        return [Spread(count)] * len(rows)
+    gram = rows @ rows.mT
+    squares = gram.diagonal(dim1=1, dim2=2)
+    lengths = squares.clamp_min(0).sqrt()
+    there = (squares > 0).sum(1)
+    outer = lengths[:, :, None] * lengths[:, None, :]
+    cosines = torch.where(outer > 0, gram / outer, 0.0)
+    total = cosines.sum((1, 2)) - cosines.diagonal(dim1=1, dim2=2).sum(1)
+    correlation = total / (there * (there - 1)).clamp_min(1)
+    # Centred values, not a centred Gram: where examples hardly differ it would be lost.
+    centred = rows - rows.mean(1, keepdim=True)
+    inner = centred @ centred.mT
+    trace = inner.diagonal(dim1=1, dim2=2).sum(1)
+    power = squares.sum(1)
+    varying = torch.where(power > 0, trace / power * (count / (count - 1)), 0.0)
+    size = inner.square().sum((1, 2))
+    rank = torch.where(size > 0, trace.square() / size, 0.0)
+    numbers_of = zip(
+        correlation.tolist(), there.tolist(), varying.tolist(), rank.tolist(), strict=True
+    )
     return [
-        cosine if count > 1 and math.isfinite(cosine) else None
-        for cosine, count in zip(cosines.tolist(), there.tolist(), strict=True)
+        Spread(
+            count,
+            cosine if alive > 1 and math.isfinite(cosine) else None,
+            share if math.isfinite(share) else None,
+            directions if math.isfinite(directions) else None,
+        )
+        for cosine, alive, share, directions in numbers_of
     ]
 
 
-def _duplicated(stack: Tensor) -> list[int]:
+def _duplicated(stack: Tensor) -> list[tuple[int, ...]]:
     """Units that equal another everywhere: equal sums of a fixed random projection, checked."""
     tensors, examples, positions, units = stack.shape
     if examples * positions < 2 or units < 2:
-        return [0] * tensors
+        return [()] * tensors
     generator = torch.Generator().manual_seed(1)
     columns = stack.flatten(1, 2)
     first = columns[:, :_FIRST_LOOK]
@@ -91,33 +121,44 @@ def _duplicated(stack: Tensor) -> list[int]:
     keys, order = (first * weights).sum(1).sort(1)
     close = (keys[:, 1:] - keys[:, :-1]) <= 1e-6 * keys[:, 1:].abs()
     if not bool(close.any()):
-        return [0] * tensors
-    counts = []
+        return [()] * tensors
+    found: list[tuple[int, ...]] = []
     for k in range(tensors):
         pairs = close[k].nonzero().flatten()
         if not len(pairs):
-            counts.append(0)
+            found.append(())
             continue
         left, right = order[k][pairs], order[k][pairs + 1]
         equal = (columns[k][:, left] == columns[k][:, right]).all(0)
-        counts.append(len(set(left[equal].tolist()) | set(right[equal].tolist())))
-    return counts
+        found.append(tuple(sorted({*left[equal].tolist(), *right[equal].tolist()})))
+    return found
 
 
 def units(shown: Shown, found: Numbers, function: Function | None) -> Units:
     """What single units show; dead and flat only where the function that follows is known."""
     examples, positions, count = shown.sample.shape
-    flat = dead = None
+    flat: float | None = None
+    dead: tuple[int, ...] | None = None
+    always: int | None = None
+    two_sided = False
     if function is not None and function.flat is not None and function.dead is not None:
-        flat, dead = 0.0, 0
+        flat, dead = 0.0, ()
         if function.flat:
             inside = _inside(shown.sample, function.flat)
             flat = float(inside.sum()) / inside.numel()
+            two_sided = function.flat[0][0] == -math.inf and function.flat[-1][1] == math.inf
             if function.dead:
                 if function.dead != function.flat:
                     inside = _inside(shown.sample, function.dead)
-                dead = int(inside.flatten(0, 1).all(0).sum())
-    return Units(count, dead, found.duplicated, flat, examples * positions)
+                by_unit = inside.flatten(0, 1)
+                dead = tuple(by_unit.all(0).nonzero().flatten().tolist())
+                edge = function.dead[0][1] if function.dead[0][0] == -math.inf else math.inf
+                always = int((shown.sample >= abs(edge)).flatten(0, 1).all(0).sum())
+    return Units(
+        count, None if dead is None else len(dead), len(found.duplicated), flat,
+        examples * positions, always, function is not None and function.silent, two_sided,
+        dead or (), found.duplicated,
+    )  # fmt: skip
 
 
 def _inside(sample: Tensor, intervals: Intervals) -> Tensor:

@@ -16,11 +16,20 @@ class Plan:
 
     Args:
         recipe: the recipe as text.
-        rows: one per parameter, in the model's order.
+        rows: one per parameter that is drawn, in the model's order.
+        kept: parameters that keep their values. Rows and these are all that the model has.
     """
 
     recipe: str
     rows: tuple[Row, ...]
+    kept: tuple[str, ...] = ()
+
+    def plan(self, model: nn.Module) -> Plan:
+        """Itself: a plan is the recipe of its own model, so ``init_(model, plan)`` works."""
+        return self
+
+    def __str__(self) -> str:
+        return self.recipe
 
     def init_(self, model: nn.Module, seed: int = 0) -> nn.Module:
         """Draw every parameter of the model in place, all or nothing, and return the model.
@@ -29,7 +38,7 @@ class Plan:
             ModelError: the model has other parameters than the plan, or one cannot be
                 drawn; the model then has the bits that it had before.
         """
-        write(self.rows, model, seed)
+        write(self.rows, model, seed, kept=self.kept)
         return model
 
     def citation(self) -> str:

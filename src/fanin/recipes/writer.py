@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,8 @@ from fanin.schemes import IndependentScheme
 from fanin.schemes.filling import require_fillable
 
 
-def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
-    """Draw each row's parameter from the noise of (seed, name).
+def write(rows: Sequence[Row], model: nn.Module, seed: int, *, kept: Collection[str] = ()) -> None:
+    """Draw each row's parameter from the noise of (seed, name); those of ``kept`` stay.
 
     Everything that can be checked is checked before the first write. A scheme that may fail all
     the same (another package's, one that needs memory, on a device) draws first, with a copy
@@ -29,7 +29,7 @@ def write(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
     """
     checked_seed(seed)
     parameters = dict(model.named_parameters())
-    _require_same_names(rows, parameters)
+    _require_same_names(rows, kept, parameters)
     names = noise_names(parameters)
     for row in rows:
         _require_writable(row, parameters[row.parameter])
@@ -107,8 +107,10 @@ def noise_names(names: Iterable[str]) -> dict[str, str]:
     return plain
 
 
-def _require_same_names(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> None:
-    planned = {row.parameter for row in rows}
+def _require_same_names(
+    rows: Sequence[Row], kept: Collection[str], parameters: Mapping[str, Tensor]
+) -> None:
+    planned = {row.parameter for row in rows} | set(kept)
     missing, unknown = sorted(parameters.keys() - planned), sorted(planned - parameters.keys())
     if missing or unknown:
         raise ModelError(

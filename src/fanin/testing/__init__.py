@@ -1,5 +1,6 @@
-"""Contract suites for what others write: schemes that go wherever fanin's go."""
+"""For tests: contract suites for schemes of others, and a check as an assertion."""
 
 from fanin.testing.contract import check_scheme
+from fanin.testing.trainability import assert_trainable
 
-__all__ = ["check_scheme"]
+__all__ = ["assert_trainable", "check_scheme"]

@@ -1,0 +1,1 @@
+"""What ``fanin.check`` finds and costs, against what others find and a plain step costs."""

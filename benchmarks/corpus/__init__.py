@@ -1,0 +1,1 @@
+"""Networks that train and networks that do not, told apart by training them."""

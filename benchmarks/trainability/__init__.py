@@ -1,0 +1,1 @@
+"""Trainability: fitted on networks that were trained, tested on others."""

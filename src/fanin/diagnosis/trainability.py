@@ -1,0 +1,93 @@
+"""Trainability: a calibrated estimate that a network learns at some ordinary learning rate."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from fanin.diagnosis.finding import Finding
+from fanin.diagnosis.measures import Measures
+from fanin.diagnosis.rules.saturation import both_sides, stuck_share
+from fanin.diagnosis.trend import trend
+
+_CERTAIN = 1e-3
+
+
+def trainability(measures: Measures, findings: Sequence[Finding]) -> float:
+    """Probability in [0, 1], by a logistic model of ``features``.
+
+    Its coefficients were fitted by benchmarks/trainability/fit.py on networks that were trained
+    and hold for networks that the fit did not see: docs/check.md has the calibration.
+    """
+    if any(one.kind == "nonfinite" for one in findings):
+        return _CERTAIN
+    weights = _coefficients()
+    found = features(measures, findings)
+    total = weights["intercept"] + sum(weights[name] * value for name, value in found.items())
+    estimate = 1 / (1 + math.exp(-min(max(total, -30.0), 30.0)))
+    return min(max(estimate, _CERTAIN), 1 - _CERTAIN)
+
+
+def features(measures: Measures, findings: Sequence[Finding]) -> dict[str, float]:
+    """What the estimate is made of: each is 0 where nothing speaks against training.
+
+    Decades beyond a point from which nothing is lost, shares, and whether rules found something.
+    """
+    seen = trend(measures)
+    reach = max(seen.reach or 0.0, seen.head_reach or 0.0) if measures.hidden else 1.0
+    units = [one.units for one in measures.observation.signals if one.units is not None]
+    shut = [max(stuck_share(gate), both_sides(gate)) for gate in measures.observation.gates]
+    errors = sum(one.severity == "error" for one in findings)
+    return {
+        "reach below 1e-2": _below(reach, 1e-2, 8),
+        "first reach below 1e-3": _below(seen.first_reach, 1e-3, 8),
+        "varying below 1e-3": _below(seen.varying, 1e-3, 9),
+        "growth above 5": _above(seen.growth, 5.0, 5),
+        "sensitivity above 10": _above(seen.sensitivity, 10.0, 5),
+        "loss above 2": _above(measures.loss_ratio, 2.0, 5),
+        "saturated": max(
+            (u.flat for u in units if u.two_sided and u.flat is not None), default=0.0
+        ),
+        "dead": max(
+            (
+                ((u.dead or 0) - (u.always or 0)) / u.count
+                for u in units
+                if u.silent and u.count > 1
+            ),
+            default=0.0,
+        ),
+        "gates": max(shut, default=0.0),
+        "recurrent reach above 10": _above(_recurrent_reach(measures), 10.0, 5),
+        "alike": 1.0 - min((t.distinct / t.count for t in measures.observation.twins), default=1.0),
+        "an error": float(errors > 0),
+        "a warning": float(len(findings) > errors),
+    }
+
+
+def _recurrent_reach(measures: Measures) -> float | None:
+    heads = [weight.reach for weight in measures.heads if weight.reach]
+    own = [w.reach for w in measures.weights if w.use.recurrent and w.reach]
+    return max(own) / max(heads) if heads and own else None
+
+
+def _below(value: float | None, start: float, most: float) -> float:
+    """Decades below a number, at most so many."""
+    if value is None or value >= start:
+        return 0.0
+    return min(-math.log10(max(value, 1e-45) / start), most)
+
+
+def _above(value: float | None, start: float, most: float) -> float:
+    if value is None or value <= start:
+        return 0.0
+    return most if value == math.inf else min(math.log10(value / start), most)
+
+
+@cache
+def _coefficients() -> Mapping[str, float]:
+    text = files("fanin.diagnosis").joinpath("trainability.json").read_text()
+    found: Mapping[str, float] = json.loads(text)["coefficients"]
+    return found

@@ -1,0 +1,1 @@
+"""fanin within other tools. Each module needs the tool that it is named after."""
