@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from torch import nn
 
 from fanin.diagnosis.finding import KINDS, Finding
@@ -73,12 +74,28 @@ def report_on(observation: Observation) -> Report:
     found: tuple[Finding, ...] = ()
     for judge in RULES:
         found += judge(measures, found)
+    found = _with_their_causes(found)
     grew = any(one.kind == "exploding" and one.limit is OVERFLOW_ERROR for one in found)
     ordered = tuple(sorted(found, key=lambda one: _order(one, grew=grew)))
     return Report(
         observation, ordered, trainability(measures, ordered), layers(measures, ordered),
         notes(measures),
     )  # fmt: skip
+
+
+def _with_their_causes(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Signals that vanish because units are equal or dead: one finding, as severe as the worst."""
+    if any(one.kind == "dead" and one.severity == "error" for one in found):
+        # Zeros behind a dead layer get no gradient for that reason.
+        found = tuple(one for one in found if one.kind != "symmetry" or one.value is not None)
+    causes = [one for one in found if one.kind in {"symmetry", "dead"}]
+    effects = [one for one in found if one.kind == "vanishing"]
+    if not causes or not effects:
+        return found
+    severe = any(one.severity == "error" for one in effects)
+    first = attrs.evolve(causes[0], severity="error") if severe else causes[0]
+    kept = (one for one in found if one not in effects)
+    return tuple(first if one is causes[0] else one for one in kept)
 
 
 def _order(finding: Finding, *, grew: bool) -> tuple[bool, int]:

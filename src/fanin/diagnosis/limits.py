@@ -36,7 +36,7 @@ GROWTH_WARNING: Final = _limit("growth of the signal, warning", 15.0, "times", "
 GROWTH_ERROR: Final = _limit("growth of the signal, error", 1e3, "times", "exploding")
 CHAOS_WARNING: Final = _limit("growth of the sensitivity, warning", 80.0, "times", "exploding")
 PLAIN_CHAOS_WARNING: Final = _limit(
-    "growth of the sensitivity without norms, warning", 12.0, "times", "exploding"
+    "growth of the sensitivity without norms, warning", 20.0, "times", "exploding"
 )
 CHAOS_ERROR: Final = _limit("growth of the sensitivity, error", 1e5, "times", "exploding")
 DEAD_WARNING: Final = _limit(
@@ -52,8 +52,9 @@ SATURATION_ERROR: Final = _limit(
 ONE_HOT_WARNING: Final = _limit(
     "largest share of attention, warning", 0.9, "mean probability", "saturation"
 )
+GATE_ERROR: Final = _limit("saturated gate, error", 12.0, "RMS of what enters it", "saturation")
 GATE_WARNING: Final = _limit("saturated gate", 0.9, "share of a gate's values", "saturation")
-TWINS_ERROR: Final = _limit("different units, error", 0.1, "share of a layer's units", "symmetry")
+TWINS_ERROR: Final = _limit("different units, error", 2.0, "units", "symmetry")
 LOSS_WARNING: Final = _limit(
     "loss at init, warning", 4.0, "times that of an uninformed guess", "output_scale"
 )
@@ -65,6 +66,9 @@ UNDERFLOW_ERROR: Final = _limit("gradients lost in float16", 0.9, "share of zero
 SQUARES_WARNING: Final = _limit(
     "squared error at init, warning", 15.0, "times that of an uninformed guess", "output_scale"
 )
+TARGET_MEAN_WARNING: Final = _limit(
+    "mean of real targets, warning", 5.0, "times the output, or 1", "output_scale"
+)
 TARGETS_WARNING: Final = _limit(
     "scale of real targets, warning", 10.0, "times that of the output, or of 1", "output_scale"
 )
@@ -72,7 +76,7 @@ BOTH_SIDES_WARNING: Final = _limit(
     "gate at both ends", 0.35, "share of a gate's values", "saturation"
 )
 PLAIN_MEMORY_WARNING: Final = _limit(
-    "recurrent weights without gates, warning", 0.35, "RMS times sqrt(hidden size)", "recurrent"
+    "recurrent weights without gates, warning", 0.5, "RMS times sqrt(hidden size)", "recurrent"
 )
 MEMORY_WARNING: Final = _limit(
     "recurrent weights, warning", 0.05, "RMS times sqrt(hidden size)", "recurrent"

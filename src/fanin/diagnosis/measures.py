@@ -125,6 +125,16 @@ class Measures:
         return max(ratios, default=None)
 
     @cached_property
+    def gets_nothing(self) -> bool:
+        """No parameter that is trained gets a gradient, though the loss is not zero."""
+        trained = [one for one in self.observation.parameters if one.trainable]
+        return (
+            bool(trained)
+            and not any(one.gradient_rms for one in trained)
+            and self.observation.loss != 0.0
+        )
+
+    @cached_property
     def is_judged(self) -> bool:
         """A gradient came back to the outputs."""
         return 0.0 < self.output_gradient < math.inf

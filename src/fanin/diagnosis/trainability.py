@@ -37,14 +37,16 @@ def features(measures: Measures, findings: Sequence[Finding]) -> dict[str, float
     Decades beyond a point from which nothing is lost, shares, and whether rules found something.
     """
     seen = trend(measures)
-    reach = max(seen.reach or 0.0, seen.head_reach or 0.0) if measures.hidden else 1.0
+    known = [one for one in (seen.reach, seen.head_reach) if one is not None]
+    reach = max(known) if measures.hidden and known else 1.0
+    varying = seen.varying if measures.observation.examples_differ else None
     units = [one.units for one in measures.observation.signals if one.units is not None]
     shut = [max(stuck_share(gate), both_sides(gate)) for gate in measures.observation.gates]
     errors = sum(one.severity == "error" for one in findings)
     return {
         "reach below 1e-2": _below(reach, 1e-2, 8),
         "first reach below 1e-3": _below(seen.first_reach, 1e-3, 8),
-        "varying below 1e-3": _below(seen.varying, 1e-3, 9),
+        "varying below 1e-3": _below(varying, 1e-3, 9),
         "growth above 5": _above(seen.growth, 5.0, 5),
         "sensitivity above 10": _above(seen.sensitivity, 10.0, 5),
         "loss above 2": _above(measures.loss_ratio, 2.0, 5),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from fanin.diagnosis.limits import REACH_ERROR, VARYING_ERROR
 from fanin.diagnosis.measures import Measures, Weight
 
 _TINY = 1e-45
@@ -35,6 +36,7 @@ class Trend:
             over that of the outputs. Scales of weights drop out; it grows with depth where
             training is chaotic. None where batch norms see too few numbers for it to mean much.
         most_sensitive: the name of the signal where it is largest.
+        is_cut: weights that read the input get a gradient of exactly zero, whatever moves.
     """
 
     reach: float | None
@@ -45,6 +47,7 @@ class Trend:
     growth: float | None
     sensitivity: float | None
     most_sensitive: str
+    is_cut: bool
 
 
 def trend(measures: Measures) -> Trend:
@@ -63,17 +66,35 @@ def trend(measures: Measures) -> Trend:
         _varying(measures),
         _growth(measures),
         *_sensitivity(measures),
+        _is_cut(measures),
     )
 
 
-def _first_reach(measures: Measures) -> float | None:
-    first = [
-        weight.reach
+def reading_input(measures: Measures) -> list[Weight]:
+    """Weights before the last that read the input, and tables."""
+    return [
+        weight
         for weight in measures.hidden
-        if weight.reach is not None and weight.parameter.trainable
-        and (weight.use.role == "table" or (s := weight.use.source) is None or s.kind == "input")
-    ]  # fmt: skip
-    return max(first, default=None)
+        if weight.use.role == "table"
+        or weight.use.source is None
+        or weight.use.source.kind == "input"
+    ]
+
+
+def entering_first(measures: Measures) -> float:
+    """RMS of the largest input that a weight reads; 0 where none does."""
+    return max((_entering(weight) or 0.0 for weight in reading_input(measures)), default=0.0)
+
+
+def _first_reach(measures: Measures) -> float | None:
+    first = [w.reach for w in reading_input(measures) if w.parameter.trainable]
+    return max((reach for reach in first if reach is not None), default=None)
+
+
+def _is_cut(measures: Measures) -> bool:
+    trained = [w for w in reading_input(measures) if w.parameter.trainable]
+    stuck = set(measures.observation.stuck)
+    return bool(trained) and all(weight.name in stuck for weight in trained)
 
 
 def _sensitivity(measures: Measures) -> tuple[float | None, str]:
@@ -130,15 +151,15 @@ def _entering(weight: Weight) -> float | None:
 def responsible(measures: Measures, *, small: bool) -> tuple[Weight, ...]:
     """The weights whose scale is too small (or too large), in the order of flow.
 
-    Those before a norm are left out, for it takes their scale away. Among the rest those that
-    deviate at least half as much as the worst, on a log scale.
+    Those before a norm are left out, for it takes their scale away, unless its eps does. Among
+    the rest those that deviate at least half as much as the worst, on a log scale.
     """
     found: list[tuple[float, Weight]] = []
     for weight in _one_each(measures.weights):
         scale = weight.scale
         if weight.use.role == "table" and (weight.parameter.rms or 0.0) < _TABLE:
             scale = weight.parameter.rms
-        if scale is None or weight.use.norm_after is not None:
+        if scale is None or (weight.use.norm_after is not None and not _is_below_eps(weight)):
             continue
         deviation = math.log(max(scale, _TINY)) * (-1 if small else 1)
         if deviation > _LEAST_DEVIATION:
@@ -147,6 +168,11 @@ def responsible(measures: Measures, *, small: bool) -> tuple[Weight, ...]:
         return ()
     worst = max(deviation for deviation, _ in found)
     return tuple(weight for deviation, weight in found if deviation >= worst / 2)
+
+
+def _is_below_eps(weight: Weight) -> bool:
+    """So small that the eps of the norm behind it outweighs its signal."""
+    return weight.forward is not None and weight.forward < _SILENCED
 
 
 def _one_each(weights: Sequence[Weight]) -> list[Weight]:
@@ -187,3 +213,17 @@ def zero_gains(measures: Measures) -> tuple[str, ...]:
             and (measures.parameters[use.parameter].rms or 0.0) < _TABLE
         )
     )  # fmt: skip
+
+
+def is_cut_off(measures: Measures) -> bool:
+    """Nothing comes through: no gradient to the weights that read the input, or no input on."""
+    seen = trend(measures)
+    if measures.gets_nothing or seen.is_cut:
+        return True
+    if seen.first_reach is not None and seen.first_reach <= REACH_ERROR.value:
+        return True
+    return (
+        measures.observation.examples_differ
+        and seen.varying is not None
+        and seen.varying <= VARYING_ERROR.value
+    )

@@ -101,3 +101,15 @@ def notes_on(
     if not model.training:
         notes.append("the model was observed in evaluation mode, as it was given")
     return notes
+
+
+def examples_differ(inputs: object) -> bool:
+    """Along the first axis of any input; True where there is none to look at."""
+    tensors = [tensor for tensor in tensors_in([*arguments_of(inputs)]) if tensor.dim()]
+    if not tensors:
+        return True
+    return any(
+        len(tensor) > 1
+        and (tensor.layout is not torch.strided or bool((tensor[1:] != tensor[:1]).any()))
+        for tensor in tensors
+    )

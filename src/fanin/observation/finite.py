@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fanin.observation.graph import Call, Value
+from fanin.observation.graph import Call, Kind, Value
 from fanin.observation.records import NonFinite
 
 
@@ -39,8 +39,12 @@ class Finder:
             for value, tensor in zip(call.operands, operands, strict=False)
             if tensor is not made  # written in place: what it was is gone
         ]
-        read = [(value.is_parameter, *_counts(tensor)) for value, tensor in there]
-        bad_parameter = any(own and (a or b) for own, a, b in read)
+        read = [(value.kind is not Kind.DATA, *_counts(tensor)) for value, tensor in there]
+        bad_parameter = any(
+            a or (b and value.is_parameter)
+            for (value, _), (own, a, b) in zip(there, read, strict=True)
+            if own
+        )
         new_nan = nan and not any(a for _, a, _ in read)
         overflow = infinite and not any(a or b for _, a, b in read) and not _puts_in(call)
         if bad_parameter or new_nan or overflow:
@@ -65,10 +69,11 @@ def _described(there: Sequence[tuple[Value, Tensor]], read: Sequence[tuple[bool,
     parts = []
     for (value, tensor), (own, nan, infinite) in zip(there, read, strict=True):
         if own and (nan or infinite):
-            return f"parameter {value.name} holds {nan} NaN and {infinite} Inf"
+            what = f"parameter {value.name}" if value.name else "a buffer or constant"
+            return f"{what} holds {nan} NaN and {infinite} Inf"
         if tensor.is_floating_point() and tensor.numel():
             low, high = torch.aminmax(tensor.detach())
-            what = f"parameter {value.name}" if own else "an operand"
+            what = f"parameter {value.name}" if value.is_parameter else "an operand"
             parts.append(f"{what} in [{float(low):.3g}, {float(high):.3g}]")
     return ", ".join(parts[:2])
 

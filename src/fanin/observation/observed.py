@@ -60,6 +60,7 @@ class Observation:
         twins: parameters with units that are equal and get equal gradients.
         stuck: trainable parameters whose gradient is exactly zero, and stays so when those that
             have a gradient move.
+        examples_differ: two examples of the inputs differ; False for a batch of one.
     """
 
     model: str
@@ -83,6 +84,7 @@ class Observation:
     gates: tuple[Gate, ...] = ()
     twins: tuple[Twins, ...] = ()
     stuck: tuple[str, ...] = ()
+    examples_differ: bool = True
 
     @property
     def loss(self) -> float:

@@ -16,7 +16,7 @@ from fanin.observation.assembly import Findings, give_names, signals, steps, use
 from fanin.observation.branches import records, spans
 from fanin.observation.coverage import Coverage, coverage, unmatched
 from fanin.observation.dataflow import Dataflow
-from fanin.observation.demands import notes_on, require_observable
+from fanin.observation.demands import examples_differ, notes_on, require_observable
 from fanin.observation.finite import Finder
 from fanin.observation.identical import identical_modules
 from fanin.observation.insides import attentions, gates
@@ -173,6 +173,7 @@ class _Observer:
             gates=gates(found, probe.gates),
             twins=alike,
             stuck=still,
+            examples_differ=examples_differ(self._inputs),
         )
 
     def _slopes_again(self) -> dict[str, Tensor]:

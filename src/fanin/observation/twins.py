@@ -36,7 +36,7 @@ def twins(
     suspect = {
         signal.name: signal.units.duplicated_units
         for signal in signals
-        if signal.units is not None and signal.units.duplicated
+        if signal.units is not None and (signal.units.duplicated or signal.units.observations == 1)
     }
     found: dict[str, Twins] = {}
     for use in uses:
@@ -44,27 +44,42 @@ def twins(
             continue
         is_recurrent = use.op.removesuffix("_cell") in RECURRENT
         gradient = gradients.get(use.parameter)
-        if gradient is None or not (is_recurrent or (use.signal or "") in suspect):
-            continue
         weight = parameters[use.parameter]
+        if gradient is None or not (
+            is_recurrent or (use.signal or "") in suspect or _starts_alike(weight, use.layout)
+        ):
+            continue
         if tuple(weight.shape) != use.layout.shape or gradient.shape != weight.shape:
             continue
-        if not bool(weight.any()):
-            continue  # zeros are a start by design, unless they are stuck
         rows, slopes = by_units(weight, use.layout), by_units(gradient, use.layout)
         if is_recurrent:
             gates = max(1, len(use.layout.blocks))
             rows, slopes = _per_state(rows, gates), _per_state(slopes, gates)
         groups = _equal_rows(rows)
         alike = [group for own in groups for group in _alike(slopes, own)]
+        units = sum(map(len, alike))
+        if units < len(rows) and not bool(weight.any()):
+            continue  # zeros are a start by design where units can tell themselves apart
         if alike:
-            units = sum(map(len, alike))
             found[use.parameter] = Twins(
                 use.parameter, units, len(rows), len(rows) - units + len(alike)
             )
         elif len(groups) == 1 and len(groups[0]) == len(rows) and bool(rows.any()):
             found[use.parameter] = Twins(use.parameter, len(rows), len(rows), 1, gradients=False)
     return tuple(found.values())
+
+
+def _starts_alike(weight: Tensor, layout: Layout) -> bool:
+    """Its first two units and its last have equal weights: a look at few numbers."""
+    if tuple(weight.shape) != layout.shape or len(layout.out_axes) != 1:
+        return False
+    axis, count = layout.out_axes[0], layout.shape[layout.out_axes[0]]
+    if count < 3:
+        return False
+    first = weight.select(axis, 0)
+    return torch.equal(first, weight.select(axis, 1)) and torch.equal(
+        first, weight.select(axis, count - 1)
+    )
 
 
 def by_units(tensor: Tensor, layout: Layout) -> Tensor:
@@ -129,13 +144,13 @@ def stuck(
     zero: Iterable[str],
     again: Callable[[], Mapping[str, Tensor]],
 ) -> tuple[tuple[str, ...], Mapping[str, Tensor]]:
-    """Names whose gradient is exactly zero however those that have one move; and the gradients
+    """Names whose gradient is exactly zero though those that have one move; and the gradients
     that the others had in the end.
 
-    Parameters that have a gradient are moved, by random steps where it is not zero, and the
-    gradients are taken again: the other factor of a product of zeros, and what lies before a
-    branch that starts at zero, get one then. Changes the parameters: call it where they are
-    put back.
+    Parameters that have a gradient are moved along it, and the gradients are taken again: the
+    other factor of a product of zeros, and what lies before a branch that starts at zero, get
+    one then. Units that are equal get equal steps and stay so. Changes the parameters: call it
+    where they are put back.
 
     Args:
         parameters: by name.
@@ -146,13 +161,12 @@ def stuck(
     still = set(zero)
     if any(type(it) is not Tensor for it in gradients.values()):
         return (), gradients  # of sharded parameters each process would move its own part
-    generator = torch.Generator().manual_seed(3)
     for _ in range(_ROUNDS):
         if not still:
             break
         for name, gradient in gradients.items():
             if name not in still:
-                _move(parameters[name], gradient, generator)
+                _move(parameters[name], gradient)
         gradients = again()
         freed = {name for name in still if name in gradients and bool(gradients[name].any())}
         if not freed:
@@ -162,8 +176,9 @@ def stuck(
 
 
 @torch.no_grad()
-def _move(parameter: Tensor, gradient: Tensor, generator: torch.Generator) -> None:
+def _move(parameter: Tensor, gradient: Tensor) -> None:
     scale = float(parameter.float().square().mean().sqrt())
-    size = _STEP * max(scale, _SMALLEST_SCALE)
-    noise = torch.randn(parameter.shape, generator=generator).to(parameter)
-    parameter.add_(noise * (gradient != 0) * size)
+    length = float(gradient.float().square().mean().sqrt())
+    if length > 0:
+        step = gradient.float() * (_STEP * max(scale, _SMALLEST_SCALE) / length)
+        parameter.sub_(step.to(parameter.dtype))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from scipy.stats import binom
 
 from fanin.diagnosis.finding import Finding
 from fanin.diagnosis.limits import DEAD_ERROR, DEAD_WARNING
 from fanin.diagnosis.measures import Measures
 from fanin.diagnosis.remedies import beside, rows_for
-from fanin.diagnosis.trend import norms_are_starved
+from fanin.diagnosis.trend import is_cut_off, norms_are_starved
 from fanin.observation.records import Signal
 
-_DEVIATIONS = 3.5
-_FEW_UNITS = 4
+_RARE = 1e-3
+_RARE_IF_MANY, _MANY = 5e-3, 0.4
 _NONE_ACTIVE = 0.9999
 
 
@@ -38,21 +38,25 @@ def _judged(signal: Signal, measures: Measures, told: set[str]) -> Finding | Non
     if signal.kind == "norm" and norms_are_starved(measures):
         return None
     names = blamed(signal, measures)
-    if not names or told & set(names):
+    gains = {use.parameter for use in measures.observation.uses
+             if use.module == signal.module and use.role == "scale"}  # fmt: skip
+    if not names or told & {*names, *gains}:
         return None
     share, always = units.dead / units.count, (units.always or 0) / units.count
     # Weights without a preferred sign make as many units that are always on as always off.
-    excess = share - always
-    is_chance = excess <= _DEVIATIONS * math.sqrt((share + always) / units.count)
+    one_sided = units.dead + (units.always or 0)
+    chance = float(binom.sf(units.dead - 1, one_sided, 0.5))
+    is_chance = chance > (_RARE_IF_MANY if share - always >= _MANY else _RARE)
     is_whole = share >= DEAD_ERROR.value
     # A layer that is dead as a whole is cut off, whatever made it so.
-    is_chance = is_chance and not (share == 1.0 and units.count >= _FEW_UNITS)
-    if is_chance or not (is_whole or excess >= DEAD_WARNING.value):
+    is_chance = is_chance and not (share == 1.0 and (units.count > 3 or measures.gets_nothing))
+    if is_chance or not (is_whole or share - always >= DEAD_WARNING.value):
         return None
     limit = DEAD_ERROR if is_whole else DEAD_WARNING
+    is_bypassed = is_whole and not is_cut_off(measures)
     few = " (one is too few to tell most of them)" if units.observations == 1 else ""
     return Finding(
-        "dead", "error" if is_whole else "warning", names,
+        "dead", "error" if is_whole and not is_bypassed else "warning", names,
         f"{units.dead} of the {units.count} units of {names[0]} are active for no example of this "
         f"batch and get no gradient: {share:.0%}, where chance makes as many as are always active, "
         f"{always:.0%}; {units.observations} observations a unit{few}",
@@ -95,7 +99,7 @@ def _silent(measures: Measures, told: set[str]) -> list[Finding]:
         told |= set(names)
         found.append(
             Finding(
-                "dead", "error", names,
+                "dead", "error" if is_cut_off(measures) else "warning", names,
                 f"{weight.name} reads zeros alone: nothing that {names[0]} shifts is active for "
                 f"any example of this batch",
                 "centre what enters the activation: bias 0, weights of mean 0",

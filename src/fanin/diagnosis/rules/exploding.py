@@ -14,26 +14,28 @@ from fanin.diagnosis.limits import (
     PLAIN_CHAOS_WARNING,
 )
 from fanin.diagnosis.measures import Measures
-from fanin.diagnosis.remedies import beside, rows_for
+from fanin.diagnosis.remedies import at_fault, beside, rows_for
 from fanin.diagnosis.trend import Trend, last_of_branches, responsible, trend
 
+_CLEARLY = 2.0  # a scale that is too large by itself
 _CAUSES = {"nonfinite", "symmetry"}
 
 
 def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...]:
     if any(one.kind in _CAUSES and one.severity == "error" for one in before):
         return ()
-    saturates = any(one.kind == "saturation" for one in before)
+    explained = any(one.kind in {"saturation", "dead", "symmetry"} for one in before)
     if not measures.is_judged or not measures.hidden:
         return ()
     causes = responsible(measures, small=False)
     judged = _judged(measures, trend(measures))
-    if judged is None or (saturates and judged[2] not in {GROWTH_ERROR, GROWTH_WARNING}):
-        return ()  # what saturates is sensitive, too
+    if judged is None or (explained and judged[2] not in {GROWTH_ERROR, GROWTH_WARNING}):
+        return ()  # what saturates, or is half dead, is sensitive, too
     severity, value, limit, evidence = judged
     branches = last_of_branches(measures)
     factor = 1.0
-    if causes:
+    adds_up = len(branches) > 1 and all((w.scale or 0.0) < _CLEARLY for w in causes)
+    if causes and not adds_up:
         scale = causes[0].scale or 0.0
         evidence += (
             f"; {causes[0].name} is the first of {len(causes)} too large: RMS times sqrt(fan_in) "
@@ -50,7 +52,7 @@ def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...
             "no scale of the weights mends this: add residual branches, use fewer layers, or "
             "another norm"
         )
-    names = tuple(dict.fromkeys(weight.name for weight in causes))
+    names = tuple(dict.fromkeys(n for weight in causes for n in at_fault(weight, measures)))
     biases = tuple(name for weight in causes for name in beside(weight, measures))
     rows = rows_for((*names, *biases), measures, factor=factor)
     where = names or tuple(dict.fromkeys(weight.name for weight in measures.hidden))

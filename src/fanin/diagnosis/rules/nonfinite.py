@@ -68,6 +68,7 @@ def _first(measures: Measures) -> tuple[Finding, ...]:
             if use.module == first.module and use.op == first.op
         )
     )
+    where = own or ((first.module,) if first.module else first.parameters or (inside,))
     what = "the gradient of " if first.gradient else ""
     evidence = f"{what}{first.op} in {inside} gives {first.count} elements that are Inf or NaN"
     if first.operand:
@@ -76,7 +77,7 @@ def _first(measures: Measures) -> tuple[Finding, ...]:
         evidence += f"; {first.dtype} ends at {_LARGEST[first.dtype]:.0f}"
     return (
         Finding(
-            "nonfinite", "error", own or first.parameters or (inside,), evidence,
+            "nonfinite", "error", where, evidence,
             _remedy(first.op, first.dtype, gradient=first.gradient),
         ),
     )  # fmt: skip
@@ -103,12 +104,15 @@ def _underflow(measures: Measures) -> tuple[Finding, ...]:
         if weight.signal is not None and weight.signal.dtype == "float16"
         and weight.parameter.trainable and _zeros(weight) >= UNDERFLOW_ERROR.value
     ]  # fmt: skip
-    if not lost or not measures.is_judged:
+    if not lost or not (measures.is_judged or measures.gets_nothing):
         return ()
+    least = min(_zeros(w) for w in measures.weights if w.signal and w.parameter.trainable)
+    is_lost = least >= UNDERFLOW_ERROR.value
     share, worst = max((_zeros(weight), weight.name) for weight in lost)
     return (
         Finding(
-            "nonfinite", "error", tuple(dict.fromkeys(weight.name for weight in lost)),
+            "nonfinite", "error" if is_lost else "warning",
+            tuple(dict.fromkeys(weight.name for weight in lost)),
             f"{share:.0%} of the gradient of {worst} are zero in float16, whose smallest "
             f"number is 6e-08",
             "scale the loss (torch.amp.GradScaler), or train in bfloat16 or float32",

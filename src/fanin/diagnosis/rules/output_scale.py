@@ -10,6 +10,7 @@ from fanin.diagnosis.limits import (
     LOSS_WARNING,
     OUTPUT_WARNING,
     SQUARES_WARNING,
+    TARGET_MEAN_WARNING,
     TARGETS_WARNING,
 )
 from fanin.diagnosis.measures import Measures
@@ -17,6 +18,10 @@ from fanin.diagnosis.remedies import beside, rows_for
 from fanin.observation.records import LossCall
 
 _MOSTLY = 0.9
+_LEAST_SHARE = 0.01
+_LARGER = 2.0
+_SMALL = 0.1
+_LOUD = 4.0  # of several heads, those within this factor of the largest output
 _CAUSES = {"nonfinite", "exploding", "symmetry"}
 
 
@@ -30,22 +35,31 @@ def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...
         return _by_size(measures)
     if not judged:
         return ()
-    value, limit, evidence, remedy, mends = max(judged, key=lambda one: one[0] / one[1].value)
+    value, limit, evidence, remedy, factor = max(judged, key=lambda one: one[0] / one[1].value)
+    if value < LOSS_ERROR.value and _has_temperature(measures):
+        return ()
     names = _heads(measures)
     is_error = limit.unit == LOSS_ERROR.unit and value >= LOSS_ERROR.value
     return (
         Finding(
             "output_scale", "error" if is_error else "warning", names, evidence, remedy, value,
-            LOSS_ERROR if is_error else limit, rows_for(names, measures) if mends else (),
+            LOSS_ERROR if is_error else limit,
+            () if factor is None else rows_for(names, measures, factor=factor, gain=1.0),
         ),
     )  # fmt: skip
 
 
-def _judged(loss: LossCall) -> tuple[float, Limit, str, str, bool] | None:
-    """The number, its limit, evidence, remedy, and whether drawing the head anew mends it."""
+def _judged(loss: LossCall) -> tuple[float, Limit, str, str, float | None] | None:
+    """The number, its limit, evidence, remedy, and the factor of std 1 / sqrt(fan_in) that mends.
+
+    None where no draw of the head does.
+    """
     if loss.uninformed is None or not loss.uninformed > 0 or not math.isfinite(loss.value):
         return None
-    ratio = loss.value / loss.uninformed
+    mean, spread = loss.target_mean or 0.0, loss.target_spread or 0.0
+    # What is nearly nothing is no scale: soft targets near to uniform, targets that hardly differ.
+    least = _LEAST_SHARE * (math.log(loss.classes) if loss.classes else mean * mean)
+    ratio = loss.value / max(loss.uninformed, least)
     said = (
         f"{loss.op} is {loss.value:.3g} at init, {ratio:.3g} times the {loss.uninformed:.3g} of a "
         f"guess that does not look at the input"
@@ -56,21 +70,33 @@ def _judged(loss: LossCall) -> tuple[float, Limit, str, str, bool] | None:
             return None
         shape = "the same for all examples" if loss.bias > _MOSTLY * loss.scores else "of the input"
         said += f"; the scores have RMS {loss.scores:.3g}, mostly {shape}"
-        return ratio, LOSS_WARNING, said, smaller, True
+        return ratio, LOSS_WARNING, said, smaller, 1.0
     if not loss.target_spread > 0:
         return None
-    mean = loss.target_mean or 0.0
     said += (
         f"; outputs have RMS {loss.scores:.3g}, targets mean {mean:.3g} and spread "
         f"{loss.target_spread:.3g}"
     )
-    far = math.hypot(mean, loss.target_spread) / max(loss.scores, 1.0)
-    if far >= TARGETS_WARNING.value:
-        remedy = "standardise the targets, or set the last bias to their mean"
-        return far, TARGETS_WARNING, said, remedy, False
-    if ratio >= SQUARES_WARNING.value and loss.scores > loss.target_spread:
-        return ratio, SQUARES_WARNING, said, smaller, True
+    own = max(loss.scores, 1.0)
+    for number, limit in (
+        (abs(mean) / own, TARGET_MEAN_WARNING), (spread / own, TARGETS_WARNING),
+    ):  # fmt: skip
+        if number >= limit.value:
+            remedy = "standardise the targets, or set the last bias to their mean"
+            return number, limit, said, remedy, None
+    if ratio >= SQUARES_WARNING.value and loss.scores > _LARGER * math.hypot(mean, spread):
+        if math.hypot(mean, spread) < _SMALL:
+            return ratio, SQUARES_WARNING, said, "standardise the targets: they are small", None
+        return ratio, SQUARES_WARNING, said, smaller, min(1.0, spread)
     return None
+
+
+def _has_temperature(measures: Measures) -> bool:
+    """The last weights are normalised, or what they put out is: the scale is chosen elsewhere."""
+    return bool(measures.heads) and all(
+        head.use.norm_after is not None or any("norm" in op for op in head.use.through)
+        for head in measures.heads
+    )
 
 
 def _by_size(measures: Measures) -> tuple[Finding, ...]:
@@ -91,7 +117,9 @@ def _by_size(measures: Measures) -> tuple[Finding, ...]:
 
 
 def _heads(measures: Measures) -> tuple[str, ...]:
-    names = [name for head in measures.heads for name in (head.name, *beside(head, measures))]
+    largest = max((head.forward or 0.0 for head in measures.heads), default=0.0)
+    loud = [h for h in measures.heads if (h.forward or 0.0) >= largest / _LOUD]
+    names = [name for head in loud for name in (head.name, *beside(head, measures))]
     if names:
         return tuple(dict.fromkeys(names))
     return tuple(weight.name for weight in measures.weights[-1:])

@@ -6,17 +6,16 @@ from fanin.diagnosis.finding import Finding
 from fanin.diagnosis.limits import (
     BOTH_SIDES_WARNING,
     CHAOS_WARNING,
+    GATE_ERROR,
     GATE_WARNING,
     LOSS_ERROR,
     ONE_HOT_WARNING,
-    REACH_ERROR,
     SATURATION_ERROR,
     SATURATION_WARNING,
-    VARYING_ERROR,
 )
 from fanin.diagnosis.measures import Measures, Weight
 from fanin.diagnosis.remedies import beside, rows_for
-from fanin.diagnosis.trend import trend
+from fanin.diagnosis.trend import is_cut_off, trend
 from fanin.observation.records import Gate
 
 _LEAST_KEYS = 4
@@ -48,7 +47,7 @@ def _activations(measures: Measures, told: set[str]) -> tuple[Finding, ...]:
         return ()
     worst, weight = max(flat, key=lambda pair: pair[0])
     limit = SATURATION_ERROR if worst >= SATURATION_ERROR.value else SATURATION_WARNING
-    is_lost = limit is SATURATION_ERROR and _is_cut(measures)
+    is_lost = limit is SATURATION_ERROR and is_cut_off(measures)
     is_lost = is_lost or (measures.loss_ratio or 0.0) >= LOSS_ERROR.value
     is_lost = is_lost or (trend(measures).sensitivity or 0.0) >= CHAOS_WARNING.value
     names = tuple(dict.fromkeys(w.name for _, w in flat))
@@ -65,15 +64,6 @@ def _activations(measures: Measures, told: set[str]) -> tuple[Finding, ...]:
             worst, limit, rows_for((*names, *biases), measures),
         ),
     )  # fmt: skip
-
-
-def _is_cut(measures: Measures) -> bool:
-    """No gradient reaches the weights that read the input, or none of the input comes through."""
-    seen = trend(measures)
-    varying, reach = seen.varying, seen.first_reach
-    return (varying is not None and varying <= VARYING_ERROR.value) or (
-        reach is not None and reach <= REACH_ERROR.value
-    )
 
 
 def _attentions(measures: Measures) -> tuple[Finding, ...]:
@@ -108,10 +98,11 @@ def _gates(measures: Measures) -> tuple[Finding, ...]:
         return ()
     worst, gate = max(shut, key=lambda pair: pair[0])
     limit = GATE_WARNING if worst >= GATE_WARNING.value else BOTH_SIDES_WARNING
+    is_lost = worst >= GATE_WARNING.value and gate.rms >= GATE_ERROR.value
     names = tuple(dict.fromkeys(name for _, one in shut for name in one.parameters))
     return (
         Finding(
-            "saturation", "error", names,
+            "saturation", "error" if is_lost else "warning", names,
             f"the {gate.gate} gate of {gate.module or gate.op} is stuck: {worst:.0%} of what enters"
             f" it (RMS {gate.rms:.3g}) lie in the flat part of its activation",
             "draw its weights at std 1 / sqrt(hidden size), its bias 0 (a forget gate's 1)",
@@ -122,6 +113,8 @@ def _gates(measures: Measures) -> tuple[Finding, ...]:
 
 def stuck_share(gate: Gate) -> float:
     """Share of a gate's values in a flat part that is not there by design."""
+    if gate.gate in {"cell", "new", "hidden"} and not gate.op.startswith("rnn_relu"):
+        return gate.low + gate.high
     return {"low": gate.low, "high": gate.high}.get(_CLOSED.get(gate.gate, ""), 0.0)
 
 

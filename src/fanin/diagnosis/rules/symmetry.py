@@ -58,7 +58,6 @@ def _twins(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ..
     if not found:
         return ()
     worst = min(found, key=lambda one: (not one.gradients, one.distinct / one.count))
-    share = worst.distinct / worst.count
     names = tuple(one.parameter for one in found)
     more = f" (so in {len(names) - 1} more weights)" if len(names) > 1 else ""
     then = (
@@ -66,14 +65,16 @@ def _twins(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ..
         if worst.gradients
         else "and are told apart by the next weight alone"
     )
-    is_error = worst.gradients and share <= TWINS_ERROR.value
+    uses = measures.observation.uses_of(worst.parameter)
+    is_bypassed = any(use.branch is not None for use in uses)
+    is_error = worst.gradients and worst.distinct <= TWINS_ERROR.value and not is_bypassed
     return (
         Finding(
             "symmetry", "error" if is_error else "warning", names,
             f"{worst.units} of the {worst.count} units of {worst.parameter} equal another unit"
             f"{more} {then}; {worst.distinct} are different",
             "draw the weights at random: units have to differ before they can learn to differ",
-            share, TWINS_ERROR, rows_for(names, measures),
+            float(worst.distinct), TWINS_ERROR if is_error else None, rows_for(names, measures),
         ),
     )  # fmt: skip
 

@@ -13,16 +13,20 @@ from fanin.diagnosis.limits import (
     VARYING_WARNING,
 )
 from fanin.diagnosis.measures import Measures, Weight
-from fanin.diagnosis.remedies import beside, rows_for
+from fanin.diagnosis.remedies import at_fault, beside, rows_for
 from fanin.diagnosis.trend import (
     Trend,
+    entering_first,
     norms_are_starved,
+    reading_input,
     responsible,
     silencing,
     trend,
     zero_gains,
 )
+from fanin.recipes.row import Row
 
+_FAINT = 1e-3  # RMS of an input below which the input is to blame
 _CAUSES = {"nonfinite", "symmetry", "dead", "saturation", "exploding"}
 
 
@@ -31,18 +35,25 @@ def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...
         return ()
     if any(one.kind == "saturation" for one in before):
         return ()
+    if measures.gets_nothing and not before:
+        return _nothing(measures)
     if not measures.is_judged or not measures.hidden or norms_are_starved(measures):
         return ()
     seen = trend(measures)
-    judged = _judged(seen)
+    judged = _judged(seen, examples_differ=measures.observation.examples_differ)
     if judged is None:
         return _forgetting(measures)
     severity, value, limit, evidence = judged
     causes = responsible(measures, small=True)
-    names = tuple(dict.fromkeys(weight.name for weight in causes))
+    names = tuple(dict.fromkeys(n for weight in causes for n in at_fault(weight, measures)))
+    rows: tuple[Row, ...] = ()
     lost = silencing(measures)
     gains = zero_gains(measures)
-    if gains:
+    if 0.0 < entering_first(measures) < _FAINT:
+        names = tuple(w.name for w in reading_input(measures)) or names
+        evidence += f"; the input itself has RMS {entering_first(measures):.1e}"
+        remedy = "standardise the inputs: mean 0, standard deviation 1"
+    elif gains:
         names = gains
         evidence += f"; the norms multiply by zero: {gains[0]} is the first of {len(gains)}"
         remedy = "start gains of norms at 1, but for the last norm of a residual branch"
@@ -68,8 +79,21 @@ def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...
             "no scale mends this at such depth: add norms or residual branches, or an activation "
             "whose slope is near 1 (ReLU and its kin, tanh)"
         )
-        rows = ()
     return (Finding("vanishing", severity, names, evidence, remedy, value, limit, rows),)
+
+
+def _nothing(measures: Measures) -> tuple[Finding, ...]:
+    """Not one parameter gets a gradient."""
+    names = tuple(one.name for one in measures.observation.parameters if one.trainable)
+    return (
+        Finding(
+            "vanishing", "error", names,
+            f"none of {len(names)} trained parameters gets a gradient from a loss of "
+            f"{measures.observation.loss:.3g}",
+            "see that the loss follows from the outputs by functions with a slope: no detach, "
+            "no_grad, argmax, round or sign on the way, and no output that is flat everywhere",
+        ),
+    )  # fmt: skip
 
 
 def _forgetting(measures: Measures) -> tuple[Finding, ...]:
@@ -105,19 +129,29 @@ def _memory(weight: Weight) -> Limit | None:
     return MEMORY_WARNING if weight.use.op.startswith(("lstm", "gru")) else None
 
 
-def _judged(seen: Trend) -> tuple[Severity, float, Limit, str] | None:
+def _judged(seen: Trend, *, examples_differ: bool) -> tuple[Severity, float, Limit, str] | None:
     # Exactly zero is not faded: a weight starts at zero, and what can never start is symmetry.
-    if seen.varying is not None and 0.0 < seen.varying <= VARYING_WARNING.value:
+    varying = seen.varying if examples_differ else None
+    if varying is not None and 0.0 < varying <= VARYING_WARNING.value:
         # Where the first weights get a gradient they can bring the input back.
         is_cut = seen.first_reach is None or seen.first_reach <= FIRST_REACH_ERROR.value
-        is_lost = seen.varying <= VARYING_ERROR.value and is_cut
+        is_lost = varying <= VARYING_ERROR.value and is_cut
         limit = VARYING_ERROR if is_lost else VARYING_WARNING
         said = (
-            f"the input fades: {seen.varying:.1e} of the last signal's mean square differ between "
+            f"the input fades: {varying:.1e} of the last signal's mean square differ between "
             f"examples, the rest is the same for all"
         )
-        return "error" if limit is VARYING_ERROR else "warning", seen.varying, limit, said
-    reach = max(seen.reach or 0.0, seen.head_reach or 0.0)
+        return "error" if limit is VARYING_ERROR else "warning", varying, limit, said
+    known = [one for one in (seen.reach, seen.head_reach) if one is not None]
+    if seen.is_cut and examples_differ:
+        said = (
+            "not one of the trained weights that read the input gets a gradient, though the last "
+            "weights do: something on the way has no slope"
+        )
+        return "error", 0.0, FIRST_REACH_ERROR, said
+    if not known:
+        return None  # of the weights none is trained
+    reach = max(known)
     if reach <= REACH_WARNING.value:
         limit = REACH_ERROR if reach <= REACH_ERROR.value else REACH_WARNING
         said = (
