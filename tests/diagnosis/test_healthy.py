@@ -481,7 +481,31 @@ TRAINING: dict[str, Callable[[], Trial]] = {
     "fanin-init": lambda: classified(init_(mlp(12, nn.Tanh), "glorot_normal")),
 }  # fmt: skip
 
-HEALTHY = {**PLAIN, **DEEP, **OTHER, **TRAINING}
+UNUSUAL: dict[str, Callable[[], Trial]] = {
+    "biases-alone": lambda: trained(mlp(), "bias"),
+    "norms-alone": lambda: trained(mlp(norm=nn.LayerNorm), "1.weight", "4.weight", "7.weight"),
+    "prefix-alone": prompted,
+    "scales-alone": scaled_activations,
+    "orthogonal-parametrization": lambda: classified(
+        nn.Sequential(
+            parametrizations.orthogonal(nn.Linear(FEATURES, 32)), nn.ReLU(),
+            parametrizations.orthogonal(nn.Linear(32, CLASSES)),
+        )
+    ),
+    "inputs-of-zeros": lambda: Trial(mlp(), torch.zeros(8, FEATURES), labels(8)),
+    "inputs-of-ones": lambda: Trial(mlp(), torch.ones(8, FEATURES), labels(8)),
+    "one-example-repeated": lambda: Trial(
+        cnn(), torch.randn(1, 3, 10, 10).expand(8, -1, -1, -1), labels(8)
+    ),
+    "scores-of-cosines-times-64": lambda: classified(
+        Body(
+            lambda m, x: 64 * F.normalize(m.f(x), dim=-1) @ F.normalize(m.w, dim=-1).T,
+            f=mlp(2, outputs=32), w=torch.randn(CLASSES, 32),
+        )
+    ),
+}  # fmt: skip
+
+HEALTHY = {**PLAIN, **DEEP, **OTHER, **TRAINING, **UNUSUAL}
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids="seed-{}".format)
@@ -492,63 +516,6 @@ def test_nothing_is_found(name: str, seed: int) -> None:
     assert report.verdict == "healthy"
     assert not report.remedy_plan().rows
     report.raise_for_verdict("warning")
-
-
-# Wolves
-
-WOLVES: dict[str, tuple[Callable[[], Trial], str]] = {
-    "biases-alone": (
-        lambda: trained(mlp(), "bias"), "BitFit: frozen weights have no gradient, read as vanishing"
-    ),
-    "norms-alone": (
-        lambda: trained(mlp(norm=nn.LayerNorm), "1.weight", "4.weight", "7.weight"),
-        "frozen weights have no gradient, read as vanishing",
-    ),
-    "prefix-alone": (prompted, "frozen weights have no gradient, read as vanishing"),
-    "scales-alone": (scaled_activations, "IA3: frozen weights have no gradient, read as vanishing"),
-    "orthogonal-parametrization": (
-        lambda: classified(
-            nn.Sequential(
-                parametrizations.orthogonal(nn.Linear(FEATURES, 32)), nn.ReLU(),
-                parametrizations.orthogonal(nn.Linear(32, CLASSES)),
-            )
-        ),
-        "weights of unknown layout have no reach, read as a gradient of zero",
-    ),
-    "inputs-of-zeros": (
-        lambda: Trial(mlp(), torch.zeros(8, FEATURES), labels(8)),
-        "equal examples: the batch has nothing that could vary, the weights are blamed",
-    ),
-    "inputs-of-ones": (
-        lambda: Trial(mlp(), torch.ones(8, FEATURES), labels(8)),
-        "equal examples: the batch has nothing that could vary, the weights are blamed",
-    ),
-    "one-example-repeated": (
-        lambda: Trial(cnn(), torch.randn(1, 3, 10, 10).expand(8, -1, -1, -1), labels(8)),
-        "equal examples: the batch has nothing that could vary, the weights are blamed",
-    ),
-    "scores-of-cosines-times-64": (
-        lambda: classified(
-            Body(
-                lambda m, x: 64 * F.normalize(m.f(x), dim=-1) @ F.normalize(m.w, dim=-1).T,
-                f=mlp(2, outputs=32), w=torch.randn(CLASSES, 32),
-            )
-        ),
-        "ArcFace: its scale of 64 is design, and drawing a normalised weight anew mends nothing",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, id=name, marks=pytest.mark.xfail(strict=True, reason=reason))
-        for name, (_, reason) in WOLVES.items()
-    ],
-)
-def test_no_wolf_is_cried(name: str) -> None:
-    for seed in SEEDS:
-        assert checked(WOLVES[name][0], seed).findings == ()
 
 
 # Models of others

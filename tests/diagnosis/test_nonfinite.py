@@ -146,10 +146,6 @@ def test_a_mask_of_infinities_is_no_fault() -> None:
     assert report.findings == (), str(report)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a buffer that is not finite is no origin: the gradient of the head is blamed",
-)
 def test_a_buffer_is_named() -> None:
     """A running mean of NaN, as a broken checkpoint leaves it."""
 
@@ -200,26 +196,58 @@ def weighted(depth: int, factor: float) -> Callable[[], Trial]:
     return make
 
 
-def underflowing() -> Trial:
-    return classified(mlp(20)).half()
-
-
 def test_underflow_of_gradients() -> None:
-    found = first(checked(underflowing), "nonfinite", "error")
+    found = first(checked(weighted(4, 1e-6)), "nonfinite", "error")
     assert "float16" in found.evidence
+    assert "Weight(" not in found.evidence
+    assert len(found.evidence) < 300
     assert "GradScaler" in found.remedy
     assert found.limit is not None
     assert 0.9 <= (found.value or 0) <= 1
 
 
-def test_the_evidence_of_underflow_is_one_sentence() -> None:
-    found = first(checked(underflowing), "nonfinite", "error")
-    assert "Weight(" not in found.evidence
-    assert len(found.evidence) < 300
+def test_underflow_of_some_gradients() -> None:
+    """The head learns still."""
+    found = first(checked(weighted(4, 3e-6)), "nonfinite", "warning")
+    assert "GradScaler" in found.remedy
 
 
-@pytest.mark.xfail(strict=True, reason="all gradients are lost, that of the output too: healthy")
-@pytest.mark.parametrize("factor", [1e-6, 1e-7, 1e-8])
+@pytest.mark.xfail(
+    strict=True, reason="a warning, yet trainability is that of Inf and NaN: 1 in 1000"
+)
+def test_underflow_of_some_gradients_can_train() -> None:
+    assert checked(weighted(4, 3e-6)).trainability > 0.01
+
+
+@pytest.mark.xfail(
+    strict=True, reason="what float16 loses is told as a way without slope, and all is drawn anew"
+)
+def test_underflow_of_the_first_gradients() -> None:
+    """Healthy in float32, and in float16 with a scaled loss."""
+
+    def make(factor: float) -> Trial:
+        return Trial(
+            mlp(10).half(), rows().half(), labels(), lambda o, t: factor * F.cross_entropy(o, t)
+        )
+
+    assert checked(lambda: make(1.0)).findings == ()
+    report = checked(lambda: make(1e-2))
+    assert [one.kind for one in report.findings] == ["nonfinite"], str(report)
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        1e-6,
+        1e-7,
+        pytest.param(
+            1e-8,
+            marks=pytest.mark.xfail(
+                strict=True, reason="the loss is zero in float16, too: not a gradient, yet healthy"
+            ),
+        ),
+    ],
+)
 def test_underflow_of_every_gradient(factor: float) -> None:
     report = checked(weighted(4, factor))
     assert report.verdict == "broken", str(report)

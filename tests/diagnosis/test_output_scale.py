@@ -150,9 +150,6 @@ def test_one_of_two_heads() -> None:
     assert "b.2.weight" in report.findings[0].where
 
 
-@pytest.mark.xfail(
-    strict=True, reason="every head is named and drawn anew, also the one that is well"
-)
 def test_the_other_of_two_heads_is_left_alone() -> None:
     def make() -> Trial:
         model = Body(lambda m, x: (m.a(x), m.b(x)), a=mlp(1), b=scaled(mlp(1), "2.weight", 300.0))
@@ -173,9 +170,6 @@ def test_targets_of_a_square_error_by_hand() -> None:
     assert kinds(checked(make)) == ["output_scale"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="targets of 1e-4: the head is drawn anew at the scale that is too large"
-)
 def test_what_mends_tiny_targets_is_not_a_head_of_the_same_scale() -> None:
     trial_of = lambda: fitted(mlp(outputs=1), scale=1e-4)  # noqa: E731
     found = checked(trial_of).findings[0]
@@ -186,7 +180,6 @@ def few_targets(count: int) -> Trial:
     return Trial(mlp(outputs=1), rows(count), torch.randn(count, 1), F.mse_loss)
 
 
-@pytest.mark.xfail(strict=True, reason="two targets are by chance close together: broken")
 def test_two_targets_that_are_close_by_chance_are_no_fault() -> None:
     alarms = [seed for seed in range(60) if checked(lambda: few_targets(2), seed).findings]
     assert not alarms
@@ -198,9 +191,6 @@ def test_ordinary_batches_of_targets_are_no_fault(count: int) -> None:
     assert not alarms
 
 
-@pytest.mark.xfail(
-    strict=True, reason="kl_div to targets near uniform: the guess is right, and 40 times 4e-5"
-)
 def test_soft_targets_near_uniform_are_no_fault() -> None:
     def make() -> Trial:
         targets = torch.softmax(0.01 * rows(EXAMPLES, CLASSES), -1)

@@ -91,6 +91,16 @@ MENDED: dict[str, tuple[Callable[[], Trial], set[str] | None]] = {
     "regression-head-x1000": (
         lambda: fitted(scaled(mlp(outputs=1), "6.weight", 1000.0)), {"6.weight", "6.bias"}
     ),
+    "branches": (
+        lambda: classified(
+            nn.Sequential(
+                nn.Linear(FEATURES, 32),
+                *(Residual(norm=lambda _: nn.Identity(), draw=he) for _ in range(20)),
+                nn.Linear(32, CLASSES),
+            )
+        ),
+        {f"{block}.b.{kind}" for block in range(1, 21) for kind in ("weight", "bias")},
+    ),
     "weight-nan": (lambda: classified(filled(mlp(), "2.weight", NAN)), {"2.weight"}),
     "bias-nan": (lambda: classified(filled(mlp(), "2.bias", NAN)), {"2.bias"}),
     "gamma-nan": (
@@ -204,16 +214,6 @@ NOT_MENDED: dict[str, tuple[Callable[[], Trial], str]] = {
         lambda: classified(mlp(act=nn.Tanh, draw=gaussian(3.0))),
         "saturation hides the head of the same draw: it takes a second round",
     ),
-    "branches": (
-        lambda: classified(
-            nn.Sequential(
-                nn.Linear(FEATURES, 32),
-                *(Residual(norm=lambda _: nn.Identity(), draw=he) for _ in range(20)),
-                nn.Linear(32, CLASSES),
-            )
-        ),
-        "first weights of branches are drawn anew, the sum of branches stays: a second round",
-    ),
     "before-a-layer-norm": (
         lambda: classified(scaled(mlp(4, norm=nn.LayerNorm), "3.weight", 1e-6)),
         "the head is drawn anew, not the weight that the eps of its norm swallows",
@@ -248,9 +248,6 @@ def test_a_weight_before_a_batch_norm_can_be_mended_by_hand() -> None:
     assert trial.check().verdict == "healthy"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="inputs of 1e-6 are no fault of the weights, yet all are drawn anew"
-)
 def test_tiny_inputs_are_to_be_mended_and_not_the_weights() -> None:
     report = checked(lambda: Trial(mlp(4), 1e-6 * rows(), torch.arange(64) % CLASSES))
     assert "input" in report.findings[0].remedy or not report.remedy_plan().rows, str(report)

@@ -108,9 +108,6 @@ def test_errors_are_not_trainable_and_health_is(name: str) -> None:
         assert report.trainability < 0.5
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a sigmoid network of zeros: nothing found, yet it cannot learn"
-)
 def test_what_is_healthy_is_trainable() -> None:
     report = checked(lambda: classified(zeroed(mlp(1, nn.Sigmoid))))
     assert (report.verdict == "healthy") == (report.trainability > 0.5)

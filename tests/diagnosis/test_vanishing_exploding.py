@@ -209,10 +209,6 @@ def test_a_constant_table_is_to_blame() -> None:
     assert report.findings[0].where == ("0.weight",), str(report)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="He's draw of the first weight of a branch is blamed, not the sum of branches",
-)
 def test_branches_that_add_up_are_to_blame() -> None:
     def make() -> Trial:
         blocks = (Residual(64, _none, draw=he) for _ in range(20))
@@ -224,7 +220,6 @@ def test_branches_that_add_up_are_to_blame() -> None:
     }
 
 
-@pytest.mark.xfail(strict=True, reason="the direction is blamed, though the magnitude is the scale")
 def test_a_small_magnitude_of_weight_norm_is_to_blame() -> None:
     found = first(checked(small_magnitudes), "vanishing", "error")
     assert found.where[0].endswith("original0"), str(found)
@@ -251,9 +246,6 @@ def cut(function: Callable[[Tensor], Tensor]) -> Trial:
     )  # fmt: skip
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the largest reach is the head's: a trunk without any is healthy"
-)
 @pytest.mark.parametrize(
     "function", [torch.sign, torch.round, torch.floor], ids=["sign", "round", "floor"]
 )
@@ -281,14 +273,26 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="no gradient at all: nothing is judged, and that is healthy")
-@pytest.mark.parametrize("name", LOSSES)
+SLEPT_THROUGH = ("times-zero", "rounded", "hinge-that-is-met")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(strict=True, reason="a loss of zero without slope is healthy")]
+            if name in SLEPT_THROUGH
+            else [],
+        )
+        for name in LOSSES
+    ],
+)
 def test_a_loss_without_any_gradient_is_not_healthy(name: str) -> None:
     report = checked(lambda: Trial(mlp(2), rows(), labels(), LOSSES[name]))
     assert report.verdict != "healthy", str(report)
 
 
-@pytest.mark.xfail(strict=True, reason="the last ReLU is dead for every example: healthy")
 def test_an_output_that_no_example_activates() -> None:
     def make() -> Trial:
         model = nn.Sequential(nn.Linear(FEATURES, 32), nn.ReLU(), nn.Linear(32, 1), nn.ReLU())

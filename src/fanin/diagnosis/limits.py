@@ -27,7 +27,7 @@ FIRST_REACH_ERROR: Final = _limit(
     "reach of the first weights, error", 1e-3, "gradient over output gradient", "vanishing"
 )
 VARYING_WARNING: Final = _limit(
-    "least varying share, warning", 3e-9, "share of the mean square", "vanishing"
+    "least varying share, warning", 1e-6, "share of the mean square", "vanishing"
 )
 VARYING_ERROR: Final = _limit(
     "least varying share, error", 1e-10, "share of the mean square", "vanishing"

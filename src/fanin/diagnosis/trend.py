@@ -98,15 +98,16 @@ def _is_cut(measures: Measures) -> bool:
 
 
 def _sensitivity(measures: Measures) -> tuple[float | None, str]:
-    ends = {weight.use.signal for weight in measures.heads}
+    ends = {weight.use.signal for weight in measures.heads} | _after_the_last_weight(measures)
     # The first layer of coordinate networks takes a wide input on purpose.
     first = {w.use.signal for w in measures.hidden if w.use.source and w.use.source.kind == "input"}
     hidden, outputs = [(0.0, "")], [0.0]
     for signal in measures.observation.signals:
-        if signal.gradient is None or signal.kind not in {"weight", "norm"}:
+        is_end = signal.name in ends
+        if signal.gradient is None or not (is_end or signal.kind in {"weight", "norm"}):
             continue  # scores of attention hold the infinities of masks
         size = signal.forward.rms * signal.gradient.rms * math.sqrt(signal.forward.size)
-        if signal.name in ends:
+        if is_end:
             outputs.append(size)
         elif signal.name not in first:
             hidden.append((size, signal.name))
@@ -114,6 +115,16 @@ def _sensitivity(measures: Measures) -> tuple[float | None, str]:
         return None, ""
     (most, name), output = max(hidden), max(outputs)
     return (most / output, name) if output > 0 and most > 0 else (None, "")
+
+
+def _after_the_last_weight(measures: Measures) -> set[str]:
+    """Norms and joins that only the output follows."""
+    found: set[str] = set()
+    for signal in reversed(measures.observation.signals):
+        if signal.kind in {"weight", "table"}:
+            break
+        found.add(signal.name)
+    return found
 
 
 def norms_are_starved(measures: Measures) -> bool:

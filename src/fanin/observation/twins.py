@@ -46,7 +46,9 @@ def twins(
         gradient = gradients.get(use.parameter)
         weight = parameters[use.parameter]
         if gradient is None or not (
-            is_recurrent or (use.signal or "") in suspect or _starts_alike(weight, use.layout)
+            is_recurrent
+            or (use.signal or "") in suspect
+            or (not use.through and _starts_alike(weight, use.layout))
         ):
             continue
         if tuple(weight.shape) != use.layout.shape or gradient.shape != weight.shape:

@@ -80,6 +80,8 @@ def _silent(measures: Measures, told: set[str]) -> list[Finding]:
     """Weights that read nothing but zeros, though what comes before them puts something out."""
     if any(one.kind == "norm" and one.forward.rms == 0.0 for one in measures.observation.signals):
         return []  # a gain of zero: nothing is dead, and whether it can start is told elsewhere
+    if norms_are_starved(measures):
+        return []
     found = []
     for weight in measures.weights:
         signal, source = weight.signal, weight.use.source
