@@ -4,13 +4,16 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench sweep clean
+.PHONY: help demo test bench sweep corpus score limits clean
 
 help:
 	@echo "make demo   compare initializations on real data and write a page"
 	@echo "make test   every check: lint, types, layers, tests, examples"
 	@echo "make bench  the benchmarks (about eight minutes)"
 	@echo "make sweep  observe every model of the zoo and write docs/coverage.md"
+	@echo "make corpus label by training the networks of the corpus that have no label"
+	@echo "make score  what fanin.check says of the corpus (half a minute)"
+	@echo "make limits judge the limits of fanin.check by their trainings (seconds)"
 
 $(STAMP): pyproject.toml constraints.txt scripts/install
 	@PYTHON="$(PYTHON)" scripts/install
@@ -29,6 +32,15 @@ bench: $(STAMP)
 
 sweep: $(STAMP)
 	@$(BIN)/python scripts/sweep.py
+
+corpus: $(STAMP)
+	@$(BIN)/python -m benchmarks.corpus
+
+score: $(STAMP)
+	@$(BIN)/python -m benchmarks.corpus.score
+
+limits: $(STAMP)
+	@$(BIN)/python -m benchmarks.limits
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

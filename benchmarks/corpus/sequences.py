@@ -755,6 +755,38 @@ class Seeing(nn.Module):
         return self.head(self.body(x.expand(-1, 3, -1, -1)).pooler_output)
 
 
+class Efficient(nn.Module):
+    """A small EfficientNet of transformers, whose convolutions start at std 0.02 whatever the fans.
+
+    Args:
+        he: draw them by He's rule instead.
+    """
+
+    def __init__(self, *, he: bool):
+        super().__init__()
+        from tests.zoo.torchvision_ops import declare
+
+        declare()
+        import transformers as hf
+
+        self.body = hf.EfficientNetModel(
+            hf.EfficientNetConfig(
+                image_size=32, width_coefficient=0.25, depth_coefficient=0.3,
+                in_channels=[32, 16, 24], kernel_sizes=[3, 3, 5], out_channels=[16, 24, 40],
+                strides=[1, 2, 2], num_block_repeats=[1, 2, 2], expand_ratios=[1, 6, 6],
+                depthwise_padding=[], hidden_dim=320, dropout_rate=0.0, drop_connect_rate=0.0,
+            )
+        )  # fmt: skip
+        if he:
+            for module in self.body.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight)
+        self.head = nn.Linear(320, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x).pooler_output)
+
+
 HARD = {"*.q.weight": _times(6), "*.k.weight": _times(6)}
 HARDER = {"*.q.weight": _times(30), "*.k.weight": _times(30)}
 BLIND = {"*.q.*": _is(0), "*.k.*": _is(0)}
@@ -1552,6 +1584,11 @@ _family(
 _family(
     "hf-blip", "attention", "layer", 12, partial(Seeing, 0.02), VIT,
     Planted("default-init", "vanishing", {}, ("body.*",), Seeing), steps=200,
+)  # fmt: skip
+
+_family(
+    "hf-efficientnet", "residual", "batch", 20, partial(Efficient, he=True), classify(3, 32, 32),
+    Planted("default-init", "vanishing", {}, ("body.*",), partial(Efficient, he=False)), steps=100,
 )  # fmt: skip
 
 CASES: tuple[Case, ...] = tuple(_CASES)

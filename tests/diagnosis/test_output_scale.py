@@ -28,7 +28,7 @@ from tests.diagnosis.networks import (
 )
 from tests.observation.bodies import Body
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 HEAD = ("6.weight", "6.bias")
 
 
@@ -174,6 +174,13 @@ def test_what_mends_tiny_targets_is_not_a_head_of_the_same_scale() -> None:
     trial_of = lambda: fitted(mlp(outputs=1), scale=1e-4)  # noqa: E731
     found = checked(trial_of).findings[0]
     assert "standardise" in found.remedy or not found.rows, str(found)
+
+
+@pytest.mark.xfail(strict=True, reason="a softmax of the output is no attention: not looked at")
+def test_a_softmax_at_the_end_that_is_one_hot() -> None:
+    """Behind it cross_entropy has no slope left; its loss is bounded and never large."""
+    report = checked(lambda: classified(nn.Sequential(*with_head(50.0), nn.Softmax(-1))))
+    assert report.verdict != "healthy", str(report)
 
 
 def few_targets(count: int) -> Trial:

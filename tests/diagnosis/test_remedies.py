@@ -216,14 +216,14 @@ NOT_MENDED: dict[str, tuple[Callable[[], Trial], str]] = {
     ),
     "before-a-layer-norm": (
         lambda: classified(scaled(mlp(4, norm=nn.LayerNorm), "3.weight", 1e-6)),
-        "the head is drawn anew, not the weight that the eps of its norm swallows",
+        "the head is drawn anew, not the weight that its bias outweighs",
     ),
     "before-a-batch-norm": (
         lambda: classified(scaled(mlp(4, norm=nn.BatchNorm1d), "3.weight", 1e-6)),
         "told that no scale mends it, though drawing the one small weight does",
     ),
     "weight-norm": (
-        small_magnitudes, "directions are drawn anew, which the norm takes away again"
+        small_magnitudes, "biases hide all small magnitudes but the first: one layer a round"
     ),
 }  # fmt: skip
 

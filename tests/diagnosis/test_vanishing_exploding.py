@@ -31,7 +31,7 @@ from tests.diagnosis.networks import (
 )
 from tests.observation.bodies import Body
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 
 
 def weights(depth: int, step: int = 2) -> set[str]:
@@ -190,10 +190,10 @@ def test_too_many_batch_norms_in_a_chain() -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="weights before a norm are never to blame, though its eps swallows them"
+    strict=True, reason="a bias hides that a weight before a norm adds next to nothing to a signal"
 )
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.BatchNorm1d], ids=["layer", "batch"])
-def test_a_weight_that_the_eps_of_its_norm_swallows(norm: Callable[[int], nn.Module]) -> None:
+def test_a_weight_that_a_norm_cannot_make_up_for(norm: Callable[[int], nn.Module]) -> None:
     report = checked(lambda: classified(scaled(mlp(4, norm=norm), "3.weight", 1e-6)))
     if norm is nn.LayerNorm:
         assert kinds(report) == ["vanishing"]
@@ -201,7 +201,7 @@ def test_a_weight_that_the_eps_of_its_norm_swallows(norm: Callable[[int], nn.Mod
 
 
 @pytest.mark.xfail(
-    strict=True, reason="rows of a table that are all equal: the next weight is blamed"
+    strict=True, reason="rows of a table that are all equal: a mere warning, of the next weight"
 )
 def test_a_constant_table_is_to_blame() -> None:
     report = checked(lambda: _with_table(0.3))
@@ -302,6 +302,18 @@ def test_an_output_that_no_example_activates() -> None:
     report = checked(make)
     assert report.verdict == "broken", str(report)
     assert "2.weight" in report.findings[0].where
+
+
+@pytest.mark.parametrize("name", ["detached", "accuracy"])
+@pytest.mark.xfail(strict=True, reason="no parameter gets a gradient, yet 86 % that it learns")
+def test_a_loss_without_any_gradient_is_not_trainable(name: str) -> None:
+    assert checked(lambda: Trial(mlp(2), rows(), labels(), LOSSES[name])).trainability < 0.5
+
+
+@pytest.mark.xfail(strict=True, reason="inputs that hardly differ from their mean are not told")
+def test_inputs_far_from_zero() -> None:
+    """At mean 100 and spread 1 Adam hardly learns in 300 steps, whatever its rate."""
+    assert checked(lambda: Trial(mlp(), 100 + rows(), labels())).verdict != "healthy"
 
 
 def test_it_is_told_how_large_the_trend_is() -> None:

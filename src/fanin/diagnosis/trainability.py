@@ -26,7 +26,7 @@ def trainability(measures: Measures, findings: Sequence[Finding]) -> float:
         return _CERTAIN
     weights = _coefficients()
     found = features(measures, findings)
-    total = weights["intercept"] + sum(weights[name] * value for name, value in found.items())
+    total = weights["intercept"] + sum(weights.get(n, 0.0) * value for n, value in found.items())
     estimate = 1 / (1 + math.exp(-min(max(total, -30.0), 30.0)))
     return min(max(estimate, _CERTAIN), 1 - _CERTAIN)
 
@@ -64,9 +64,15 @@ def features(measures: Measures, findings: Sequence[Finding]) -> dict[str, float
         "gates": max(shut, default=0.0),
         "recurrent reach above 10": _above(_recurrent_reach(measures), 10.0, 5),
         "alike": 1.0 - min((t.distinct / t.count for t in measures.observation.twins), default=1.0),
+        "plain depth above 8": _above(float(_plain_depth(measures)), 8.0, 1),
         "an error": float(errors > 0),
         "a warning": float(len(findings) > errors),
     }
+
+
+def _plain_depth(measures: Measures) -> int:
+    """Weights that no skip passes by."""
+    return len({w.name for w in measures.hidden if w.use.branch is None and w.use.layout})
 
 
 def _recurrent_reach(measures: Measures) -> float | None:
