@@ -126,13 +126,9 @@ class Measures:
 
     @cached_property
     def gets_nothing(self) -> bool:
-        """No parameter that is trained gets a gradient, though the loss is not zero."""
+        """No parameter that is trained gets a gradient."""
         trained = [one for one in self.observation.parameters if one.trainable]
-        return (
-            bool(trained)
-            and not any(one.gradient_rms for one in trained)
-            and self.observation.loss != 0.0
-        )
+        return bool(trained) and not any(one.gradient_rms for one in trained)
 
     @cached_property
     def is_judged(self) -> bool:

@@ -19,6 +19,17 @@ def notes(measures: Measures) -> tuple[str, ...]:
         told.append(f"no output depends on {_named(observation.unused)}")
     if frozen:
         told.append(f"frozen, and left alone: {_named(frozen)}")
+    unused = set(observation.unused)
+    cut = [
+        one.name
+        for one in observation.parameters
+        if one.trainable and one.gradient_rms is None and one.matched and one.name not in unused
+    ]
+    if cut and not measures.gets_nothing:
+        told.append(
+            f"trained, but without a gradient from this loss (detach, no_grad, or an output that "
+            f"it does not use): {_named(cut)}"
+        )
     told += [
         f"not judged: {one.parameter}, read by {one.op}: {one.reason}"
         for one in observation.unmatched

@@ -22,7 +22,9 @@ def trainability(measures: Measures, findings: Sequence[Finding]) -> float:
     Its coefficients were fitted by benchmarks/trainability/fit.py on networks that were trained
     and hold for networks that the fit did not see: docs/check.md has the calibration.
     """
-    if any(one.kind == "nonfinite" for one in findings):
+    if measures.gets_nothing or any(
+        one.kind == "nonfinite" and one.severity == "error" for one in findings
+    ):
         return _CERTAIN
     weights = _coefficients()
     found = features(measures, findings)

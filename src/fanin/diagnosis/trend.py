@@ -226,11 +226,29 @@ def zero_gains(measures: Measures) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def opens_later(measures: Measures) -> bool:
+    """A weight or gain of zero cuts the trunk, and gets a gradient: one step opens it."""
+    stuck = set(measures.observation.stuck)
+    return any(
+        use.role in {"weight", "scale"}
+        and use.branch is None
+        and not use.recurrent
+        and not use.feeds_output
+        and use.parameter in measures.parameters
+        and measures.parameters[use.parameter].rms == 0.0
+        and bool(measures.parameters[use.parameter].gradient_rms)
+        and use.parameter not in stuck
+        for use in measures.observation.uses
+    )
+
+
 def is_cut_off(measures: Measures) -> bool:
     """Nothing comes through: no gradient to the weights that read the input, or no input on."""
     seen = trend(measures)
     if measures.gets_nothing or seen.is_cut:
         return True
+    if opens_later(measures):
+        return False
     if seen.first_reach is not None and seen.first_reach <= REACH_ERROR.value:
         return True
     return (

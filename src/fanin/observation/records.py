@@ -202,6 +202,7 @@ class Units:
         always: units that lie in the mirror image of the dead part everywhere: of ReLU, those
             that are always active.
         silent: the lower dead part gives zeros, as that of ReLU does.
+        off_half: the flat part reaches to near 0, so that half of the values lie in it by design.
         two_sided: the function that follows is flat on both sides: it saturates, as tanh does.
         dead_units: which ones, counted from 0.
         duplicated_units: which ones.
@@ -214,6 +215,7 @@ class Units:
     observations: int
     always: int | None = None
     silent: bool = False
+    off_half: bool = False
     two_sided: bool = False
     dead_units: tuple[int, ...] = ()
     duplicated_units: tuple[int, ...] = ()

@@ -140,12 +140,13 @@ def units(shown: Shown, found: Numbers, function: Function | None) -> Units:
     flat: float | None = None
     dead: tuple[int, ...] | None = None
     always: int | None = None
-    two_sided = False
+    two_sided = off_half = False
     if function is not None and function.flat is not None and function.dead is not None:
         flat, dead = 0.0, ()
         if function.flat:
             inside = _inside(shown.sample, function.flat)
             flat = float(inside.sum()) / inside.numel()
+            off_half = function.flat[0][0] == -math.inf and function.flat[0][1] >= -1.0
             two_sided = function.flat[0][0] == -math.inf and function.flat[-1][1] == math.inf
             if function.dead:
                 if function.dead != function.flat:
@@ -156,7 +157,7 @@ def units(shown: Shown, found: Numbers, function: Function | None) -> Units:
                 always = int((shown.sample >= abs(edge)).flatten(0, 1).all(0).sum())
     return Units(
         count, None if dead is None else len(dead), len(found.duplicated), flat,
-        examples * positions, always, function is not None and function.silent, two_sided,
+        examples * positions, always, function is not None and function.silent, off_half, two_sided,
         dead or (), found.duplicated,
     )  # fmt: skip
 

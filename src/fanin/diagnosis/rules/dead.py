@@ -9,7 +9,7 @@ from fanin.diagnosis.limits import DEAD_ERROR, DEAD_WARNING
 from fanin.diagnosis.measures import Measures
 from fanin.diagnosis.remedies import beside, rows_for
 from fanin.diagnosis.trend import is_cut_off, norms_are_starved
-from fanin.observation.records import Signal
+from fanin.observation.records import Signal, Units
 
 _RARE = 1e-3
 _RARE_IF_MANY, _MANY = 5e-3, 0.4
@@ -49,7 +49,7 @@ def _judged(signal: Signal, measures: Measures, told: set[str]) -> Finding | Non
     is_chance = chance > (_RARE_IF_MANY if share - always >= _MANY else _RARE)
     is_whole = share >= DEAD_ERROR.value
     # A layer that is dead as a whole is cut off, whatever made it so.
-    is_chance = is_chance and not (share == 1.0 and (units.count > 3 or measures.gets_nothing))
+    is_chance = is_chance and not (share == 1.0 and (_are_enough(units) or measures.gets_nothing))
     if is_chance or not (is_whole or share - always >= DEAD_WARNING.value):
         return None
     limit = DEAD_ERROR if is_whole else DEAD_WARNING
@@ -63,6 +63,11 @@ def _judged(signal: Signal, measures: Measures, told: set[str]) -> Finding | Non
         "centre what enters the activation: bias 0, weights of mean 0",
         share, limit, rows_for(names, measures),
     )  # fmt: skip
+
+
+def _are_enough(units: Units) -> bool:
+    """For a layer that is dead as a whole: narrow ones on few examples are so by chance."""
+    return units.count >= 8 and units.observations >= 8
 
 
 def _is_silent(signal: Signal, measures: Measures) -> bool:

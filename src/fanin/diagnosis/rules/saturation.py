@@ -20,6 +20,7 @@ from fanin.observation.records import Gate
 
 _LEAST_KEYS = 4
 _ONE_SIDED = 0.05
+_OFF_HALF = 0.8
 _CLOSED = {
     "input": "low", "output": "low", "forget": "low", "update": "high", "reset": "",
 }  # fmt: skip
@@ -41,7 +42,8 @@ def _activations(measures: Measures, told: set[str]) -> tuple[Finding, ...]:
             continue
         if not units.two_sided and (units.silent or not units.dead):
             continue
-        if units.flat >= SATURATION_WARNING.value:
+        # Of functions that are off on one side, as ReLU6, half of the values are there by design.
+        if units.flat >= (_OFF_HALF if units.off_half else SATURATION_WARNING.value):
             flat.append((units.flat, weight))
     if not flat:
         return ()

@@ -34,7 +34,8 @@ def _zeros(measures: Measures) -> tuple[Finding, ...]:
     roles = {use.role for use in measures.observation.uses if use.parameter in names}
     kind: Kind = "vanishing" if roles == {"scale"} else "symmetry"
     trained = [w for w in measures.weights if w.parameter.trainable and w.use.role == "weight"]
-    reads_input = any(w.name in names and _reads_input(w) for w in trained)
+    first = [w.name in names for w in trained if _reads_input(w)]
+    reads_input = bool(first) and all(first)
     most = sum(w.name in names for w in trained) >= len(trained) / 2
     count = f"{names[0]} and {len(names) - 1} more are" if len(names) > 1 else f"{names[0]} is"
     return (

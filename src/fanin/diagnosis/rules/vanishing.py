@@ -18,6 +18,7 @@ from fanin.diagnosis.trend import (
     Trend,
     entering_first,
     norms_are_starved,
+    opens_later,
     reading_input,
     responsible,
     silencing,
@@ -33,13 +34,15 @@ _CAUSES = {"nonfinite", "symmetry", "dead", "saturation", "exploding"}
 def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...]:
     if any(one.kind in _CAUSES and one.severity == "error" for one in before):
         return ()
-    if any(one.kind == "saturation" for one in before):
+    if any(one.kind in {"saturation", "nonfinite"} for one in before):
         return ()
     if measures.gets_nothing and not before:
         return _nothing(measures)
     if not measures.is_judged or not measures.hidden or norms_are_starved(measures):
         return ()
     seen = trend(measures)
+    if opens_later(measures):
+        return _forgetting(measures)
     judged = _judged(seen, examples_differ=measures.observation.examples_differ)
     if judged is None:
         return _forgetting(measures)
@@ -87,7 +90,7 @@ def _nothing(measures: Measures) -> tuple[Finding, ...]:
     names = tuple(one.name for one in measures.observation.parameters if one.trainable)
     return (
         Finding(
-            "vanishing", "error", names,
+            "vanishing", "error" if measures.observation.loss else "warning", names,
             f"none of {len(names)} trained parameters gets a gradient from a loss of "
             f"{measures.observation.loss:.3g}",
             "see that the loss follows from the outputs by functions with a slope: no detach, "
