@@ -21,6 +21,7 @@ from fanin.diagnosis.limits import (
     LOSS_WARNING,
     OUTPUT_WARNING,
     SQUARES_WARNING,
+    TARGET_MEAN_WARNING,
     TARGETS_WARNING,
 )
 from fanin.diagnosis.measures import Measures
@@ -171,7 +172,7 @@ JUDGES = (
     Judge(OUTPUT_WARNING, ("output",), only=("tanh", "gelu")),
     Judge(OUTPUT_WARNING, ("output",), only=("squares",)),
     Judge(SQUARES_WARNING, ("squares",)),
-    Judge(TARGETS_WARNING, ("mean of targets",)),
+    Judge(TARGET_MEAN_WARNING, ("mean of targets",)),
     Judge(TARGETS_WARNING, ("spread of targets",)),
 )
 

@@ -190,7 +190,6 @@ JUDGES = (
     Judge(ONE_HOT_WARNING, ("one-hot",)),
     Judge(ONE_HOT_WARNING, ("one-hot, needed",)),
     Judge(GATE_WARNING, ("stuck gates",)),
-    Judge(GATE_WARNING, ("stuck gates",), is_error=True),
     Judge(BOTH_SIDES_WARNING, ("both ends",)),
     Judge(BOTH_SIDES_WARNING, ("both ends",), is_error=True),
 )

@@ -41,9 +41,10 @@ def copied(build: Callable[[], nn.Sequential], *places: int) -> Callable[[float]
 
 
 def distinct(measures: Measures) -> float:
-    """Smallest share of different units, over the layers."""
-    seen = [one.distinct / one.count for one in measures.observation.twins if one.gradients]
-    return min(seen, default=1.0)
+    """The fewest different units of a layer; the widest layer's where no two are equal."""
+    seen = [one.distinct for one in measures.observation.twins if one.gradients]
+    widest = max((s.units.count for s in measures.observation.signals if s.units), default=1)
+    return float(min(seen, default=widest))
 
 
 rows, images, lines = classify(), classify(1, 8, 8), classify(8, 8)

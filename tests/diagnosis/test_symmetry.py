@@ -176,9 +176,6 @@ def test_equal_experts_that_nothing_routes() -> None:
     assert {one.kind for one in found.values()} == {"symmetry"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a router reads the input beside experts that learn: told as an error"
-)
 def test_experts_that_nothing_routes_learn_as_one() -> None:
     assert checked(unrouted).verdict == "warning"
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from fanin.diagnosis.finding import Finding
 from fanin.diagnosis.measures import Measures
 from fanin.diagnosis.rules.saturation import both_sides, stuck_share
-from fanin.diagnosis.trend import trend
+from fanin.diagnosis.trend import opens_later, trend
 
 _CERTAIN = 1e-3
 
@@ -41,13 +41,15 @@ def features(measures: Measures, findings: Sequence[Finding]) -> dict[str, float
     seen = trend(measures)
     known = [one for one in (seen.reach, seen.head_reach) if one is not None]
     reach = max(known) if measures.hidden and known else 1.0
-    varying = seen.varying if measures.observation.examples_differ else None
+    shut = opens_later(measures)  # what a zero hides shows after one step
+    varying = seen.varying if measures.observation.examples_differ and not shut else None
+    first_reach = None if shut else seen.first_reach
     units = [one.units for one in measures.observation.signals if one.units is not None]
-    shut = [max(stuck_share(gate), both_sides(gate)) for gate in measures.observation.gates]
+    stuck = [max(stuck_share(gate), both_sides(gate)) for gate in measures.observation.gates]
     errors = sum(one.severity == "error" for one in findings)
     return {
         "reach below 1e-2": _below(reach, 1e-2, 8),
-        "first reach below 1e-3": _below(seen.first_reach, 1e-3, 8),
+        "first reach below 1e-3": _below(first_reach, 1e-3, 8),
         "varying below 1e-3": _below(varying, 1e-3, 9),
         "growth above 5": _above(seen.growth, 5.0, 5),
         "sensitivity above 10": _above(seen.sensitivity, 10.0, 5),
@@ -63,7 +65,7 @@ def features(measures: Measures, findings: Sequence[Finding]) -> dict[str, float
             ),
             default=0.0,
         ),
-        "gates": max(shut, default=0.0),
+        "gates": max(stuck, default=0.0),
         "recurrent reach above 10": _above(_recurrent_reach(measures), 10.0, 5),
         "alike": 1.0 - min((t.distinct / t.count for t in measures.observation.twins), default=1.0),
         "plain depth above 8": _above(float(_plain_depth(measures)), 8.0, 1),
