@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import sys
+import traceback
 from importlib import import_module
 
 import click
 
 from fanin import __version__
-from fanin.errors import FaninError
+from fanin.errors import EXIT_USAGE, FaninError
 
 # Verb -> its line in the list of commands; the module of the same name has ``command``.
 _VERBS = {
@@ -73,3 +74,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         sys.exit(_INTERRUPTED)
+    except Exception:  # noqa: BLE001 - Python's own status 1 would say that a check found something
+        traceback.print_exc()
+        sys.exit(EXIT_USAGE)

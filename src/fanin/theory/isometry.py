@@ -72,7 +72,7 @@ def dynamical_isometry(
     Example:
         >>> round(dynamical_isometry("relu", 10).variance, 9)
         20.0
-        >>> dynamical_isometry("linear", 10, weights="orthogonal").variance
+        >>> round(dynamical_isometry("linear", 10, weights="orthogonal").variance, 9)
         0.0
         >>> dynamical_isometry("tanh", 10, weights="orthogonal").variance < 1e-12
         True

@@ -67,7 +67,7 @@ def _judged(signal: Signal, measures: Measures, told: set[str]) -> Finding | Non
 
 def _are_enough(units: Units) -> bool:
     """For a layer that is dead as a whole: narrow ones on few examples are so by chance."""
-    return units.count >= 8 and units.observations >= 8
+    return units.count * units.observations >= 64 and units.observations >= 8
 
 
 def _is_silent(signal: Signal, measures: Measures) -> bool:
@@ -97,6 +97,9 @@ def _silent(measures: Measures, told: set[str]) -> list[Finding]:
             near = [w.signal for w in measures.upstream(source.name) if w.signal is not None]
             before = near[0] if near else None
         if before is None or not before.forward.rms:
+            continue
+        few = before.units is not None and not _are_enough(before.units)
+        if few and not measures.gets_nothing:
             continue
         if before.kind == "norm" and norms_are_starved(measures):
             continue

@@ -73,7 +73,7 @@ def _twins(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ..
         Finding(
             "symmetry", "error" if is_error else "warning", names,
             f"{worst.units} of the {worst.count} units of {worst.parameter} equal another unit"
-            f"{more} {then}; {worst.distinct} are different",
+            f"{more} {then}; different ones: {worst.distinct}",
             "draw the weights at random: units have to differ before they can learn to differ",
             float(worst.distinct), TWINS_ERROR if is_error else None, rows_for(names, measures),
         ),

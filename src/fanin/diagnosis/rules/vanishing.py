@@ -41,7 +41,7 @@ def judge(measures: Measures, before: tuple[Finding, ...]) -> tuple[Finding, ...
     if not measures.is_judged or not measures.hidden or norms_are_starved(measures):
         return ()
     seen = trend(measures)
-    if opens_later(measures):
+    if opens_later(measures) and len(zero_gains(measures)) < 2:
         return _forgetting(measures)
     judged = _judged(seen, examples_differ=measures.observation.examples_differ)
     if judged is None:
