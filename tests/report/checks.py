@@ -11,7 +11,8 @@ from fanin import schemes
 from fanin.diagnosis import Finding, Layer, Limit, Report
 from fanin.fans import linear
 from fanin.observation.observed import Observation
-from fanin.observation.records import LossCall, Objective, Parameter, Region, Source, Units
+from fanin.observation.readouts import LossCall, Objective, Units
+from fanin.observation.records import Parameter, Region, Source
 from fanin.recipes.row import Row
 from tests.report import observations as built
 from tests.report.observations import HOSTILE

@@ -8,19 +8,15 @@ import attrs
 
 from fanin.fans import Layout, conv, embedding, linear
 from fanin.observation.observed import Observation
+from fanin.observation.readouts import NonFinite, Objective, Signal, Statistics, Units
 from fanin.observation.records import (
     Branch,
     Edge,
-    NonFinite,
     Norm,
-    Objective,
     Parameter,
     Region,
-    Signal,
     Source,
-    Statistics,
     Step,
-    Units,
     Unmatched,
     Use,
 )

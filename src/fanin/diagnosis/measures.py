@@ -9,7 +9,8 @@ from functools import cached_property
 import attrs
 
 from fanin.observation.observed import Observation
-from fanin.observation.records import Parameter, Signal, Use
+from fanin.observation.readouts import Signal
+from fanin.observation.records import Parameter, Use
 
 
 @attrs.frozen

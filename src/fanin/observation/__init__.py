@@ -10,19 +10,15 @@ runs, ``matching`` says which operation reads each parameter and as what (``slot
 
 from fanin.observation.observed import Observation
 from fanin.observation.observing import observe
+from fanin.observation.readouts import NonFinite, Objective, Signal, Statistics, Units
 from fanin.observation.records import (
     Branch,
     Edge,
-    NonFinite,
     Norm,
-    Objective,
     Parameter,
     Region,
-    Signal,
     Source,
-    Statistics,
     Step,
-    Units,
     Unmatched,
     Use,
 )

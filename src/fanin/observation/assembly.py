@@ -16,7 +16,8 @@ from fanin.observation.dataflow import Dataflow, Stage
 from fanin.observation.graph import Value
 from fanin.observation.matching import Reading
 from fanin.observation.packing import with_blocks
-from fanin.observation.records import Edge, Norm, Region, Signal, Source, Step, Use
+from fanin.observation.readouts import Signal
+from fanin.observation.records import Edge, Norm, Region, Source, Step, Use
 from fanin.observation.regions import IDENTITY, Function, function_of, regions
 from fanin.observation.roles import joined
 from fanin.observation.sampling import Shown

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fanin.observation.graph import Call, Kind, Value
-from fanin.observation.records import NonFinite
+from fanin.observation.readouts import NonFinite
 
 
 class Finder:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fanin.observation.assembly import Findings
 from fanin.observation.dataflow import Stage
 from fanin.observation.gates import Inside
-from fanin.observation.records import Attention, Gate
+from fanin.observation.readouts import Attention, Gate
 from fanin.observation.roles import scorers
 from fanin.observation.softmaxes import Sharpness
 

@@ -14,7 +14,7 @@ from fanin.errors import InputError
 from fanin.noise import normal
 from fanin.observation.graph import Call, tensors_in
 from fanin.observation.operations import LOSSES
-from fanin.observation.records import Objective
+from fanin.observation.readouts import Objective
 
 _BESIDE: Final = frozenset(
     {

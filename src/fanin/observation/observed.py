@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from fanin.observation.records import (
+from fanin.observation.readouts import (
     Attention,
-    Branch,
-    Edge,
     Gate,
     LossCall,
     NonFinite,
     Objective,
-    Parameter,
     Signal,
     Statistics,
-    Step,
     Twins,
-    Unmatched,
-    Use,
 )
+from fanin.observation.records import Branch, Edge, Parameter, Step, Unmatched, Use
 from fanin.observation.values import plain, plain_dict
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from fanin.observation.objective import objective_of
 from fanin.observation.observed import Observation
 from fanin.observation.passing import Pass
 from fanin.observation.reaching import feeding, recurring
-from fanin.observation.records import NonFinite, Parameter, Signal, Statistics, Use
+from fanin.observation.readouts import NonFinite, Signal, Statistics
+from fanin.observation.records import Parameter, Use
 from fanin.observation.restoring import untouched
 from fanin.observation.roles import attention_roles
 from fanin.observation.sampling import Probe, Shown, measured, rms_of

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fanin.observation.graph import Call, Value, mapped
 from fanin.observation.operations import LOSSES
-from fanin.observation.records import LossCall
+from fanin.observation.readouts import LossCall
 
 _FROM_SCORES: Final = frozenset(
     [

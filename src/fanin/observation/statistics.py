@@ -11,7 +11,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from fanin.observation.records import Statistics, Units
+from fanin.observation.readouts import Statistics, Units
 from fanin.observation.regions import Function, Intervals
 from fanin.observation.sampling import Shown
 

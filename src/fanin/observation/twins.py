@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fanin.fans import Layout
 from fanin.observation.gates import RECURRENT
-from fanin.observation.records import Signal, Twins, Use
+from fanin.observation.readouts import Signal, Twins
+from fanin.observation.records import Use
 
 _TOLERANCE: Final = 1e-4
 _LEAST: Final = 1e-3

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fanin.diagnosis import Layer, Report
-from fanin.observation.records import Signal, Use
+from fanin.observation.readouts import Signal
+from fanin.observation.records import Use
 from fanin.report import wording
 from fanin.report.stacks import folded, pattern, runs
 

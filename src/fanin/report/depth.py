@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from fanin.observation.observed import Observation
-from fanin.observation.records import Signal
+from fanin.observation.readouts import Signal
 from fanin.picture import COLOURS, Ink, Picture
 
 _SMALLEST, _GREATEST = 1e-14, 1e14

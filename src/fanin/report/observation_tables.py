@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fanin.observation.observed import Observation
-from fanin.observation.records import Parameter, Signal, Source, Use
+from fanin.observation.readouts import Signal
+from fanin.observation.records import Parameter, Source, Use
 from fanin.report import wording
 
 Row = dict[str, str]

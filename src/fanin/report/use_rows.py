@@ -6,7 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from fanin.observation.observed import Observation
-from fanin.observation.records import Signal, Use
+from fanin.observation.readouts import Signal
+from fanin.observation.records import Use
 from fanin.report import wording
 from fanin.report.stacks import folded, pattern, runs
 

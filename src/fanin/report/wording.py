@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len
 
-from fanin.observation.records import Objective, Use
+from fanin.observation.readouts import Objective
+from fanin.observation.records import Use
 
 _LETTERS = {"query": "q", "key": "k", "value": "v", "output": "out"}
 _ELLIPSIS = ".."

@@ -9,7 +9,7 @@ from fanin.diagnosis.limits import DEAD_ERROR, DEAD_WARNING
 from fanin.diagnosis.measures import Measures
 from fanin.diagnosis.remedies import beside, rows_for
 from fanin.diagnosis.trend import is_cut_off, norms_are_starved
-from fanin.observation.records import Signal, Units
+from fanin.observation.readouts import Signal, Units
 
 _RARE = 1e-3
 _RARE_IF_MANY, _MANY = 5e-3, 0.4

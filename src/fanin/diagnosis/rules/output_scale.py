@@ -15,7 +15,7 @@ from fanin.diagnosis.limits import (
 )
 from fanin.diagnosis.measures import Measures
 from fanin.diagnosis.remedies import beside, rows_for
-from fanin.observation.records import LossCall
+from fanin.observation.readouts import LossCall
 
 _MOSTLY = 0.9
 _LEAST_SHARE = 0.01

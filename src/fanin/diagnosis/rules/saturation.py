@@ -16,7 +16,7 @@ from fanin.diagnosis.limits import (
 from fanin.diagnosis.measures import Measures, Weight
 from fanin.diagnosis.remedies import beside, rows_for
 from fanin.diagnosis.trend import is_cut_off, trend
-from fanin.observation.records import Gate
+from fanin.observation.readouts import Gate
 
 _LEAST_KEYS = 4
 _ONE_SIDED = 0.05
