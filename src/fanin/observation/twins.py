@@ -170,7 +170,10 @@ def stuck(
         for name, gradient in gradients.items():
             if name not in still:
                 _move(parameters[name], gradient)
-        gradients = again()
+        try:
+            gradients = again()
+        except Exception:  # noqa: BLE001 - a model need not survive a step; nothing is said then
+            return (), gradients
         freed = {name for name in still if name in gradients and bool(gradients[name].any())}
         if not freed:
             break
