@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import torch
 
 from tests.zoo.torchvision_ops import declare
 
 declare()  # transformers and timm import torchvision
+
+# A suite in the background of a shell ignores Ctrl-C, and so would the processes that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if _workers > 1:  # threads of one worker that wait for those of another cost more than they give
