@@ -114,6 +114,12 @@ SCHEMES: list[tuple[schemes.AbstractScheme, tuple[Layout, ...]]] = [
     (schemes.scaled(schemes.orthogonal(), 0.1), (LINEAR, CONV)),
     (schemes.masked(schemes.normal(std=0.02), MASK), (LINEAR,)),
     (schemes.masked(schemes.orthogonal(), MASK), (LINEAR,)),
+    (schemes.blocks(schemes.he_normal(), schemes.orthogonal(), schemes.zeros()), (PACKED,)),
+    (schemes.blocks(schemes.normal(), schemes.ones(), sizes=(5, 19)), (CONV,)),
+    (schemes.per_unit(schemes.xavier_normal(), [i / 8 - 1 for i in range(65)]), (LINEAR,)),
+    (schemes.given(MASK[:, :130] / 8), (LINEAR,)),
+    (schemes.chrono_bias(784), (GATES,)),
+    (schemes.chrono_bias(20.5, "gru"), (CONV,)),
 ]
 
 # First element and number of elements; the last ones lie where counters carry.

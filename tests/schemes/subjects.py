@@ -25,9 +25,12 @@ from fanin.fans import (
 from fanin.schemes import (
     AbstractScheme,
     IndependentScheme,
+    blocks,
+    chrono_bias,
     constant,
     delta_orthogonal,
     dirac,
+    given,
     he_normal,
     he_uniform,
     icnr,
@@ -40,6 +43,7 @@ from fanin.schemes import (
     normal,
     ones,
     orthogonal,
+    per_unit,
     scaled,
     siren,
     sparse,
@@ -236,6 +240,14 @@ SUBJECTS = [
     Subject(scaled(orthogonal(), 3.0), double=IN_DOUBLE),
     Subject(masked(he_normal(), MASK)),
     Subject(masked(orthogonal(), MASK), double=IN_DOUBLE),
+    Subject(blocks(he_normal(), normal(std=0.1), lecun_uniform())),
+    Subject(blocks(he_normal(), zeros(), sizes=(5, 7)), KERNEL),
+    Subject(blocks(orthogonal(), scaled(orthogonal(), 2.0)), double=IN_DOUBLE),
+    Subject(per_unit(he_normal(), [0.5 * unit for unit in range(12)]), double=IN_DOUBLE),
+    Subject(per_unit(orthogonal(), MASK.sum(1)), double=IN_DOUBLE),
+    Subject(given(torch.arange(96.0).reshape(12, 8) / 7 - 9), double=IN_DOUBLE),
+    Subject(chrono_bias(100)),
+    Subject(chrono_bias(2.5, "gru"), KERNEL),
 ]
 
 # One of each class, for what is decided before anything is drawn.

@@ -7,12 +7,28 @@ import math
 import pytest
 import torch
 
-from fanin.fans import bilinear, conv, einsum, embedding_bag, linear, matmul, packed, tied_head
+from fanin.fans import (
+    Layout,
+    bilinear,
+    conv,
+    conv_transpose,
+    einsum,
+    embedding_bag,
+    linear,
+    matmul,
+    packed,
+    recurrent,
+    tied_head,
+    transposed_linear,
+)
 from fanin.schemes import (
     SCHEMES,
+    blocks,
+    chrono_bias,
     constant,
     delta_orthogonal,
     dirac,
+    given,
     he_normal,
     he_uniform,
     icnr,
@@ -25,6 +41,7 @@ from fanin.schemes import (
     normal,
     ones,
     orthogonal,
+    per_unit,
     scaled,
     siren,
     sparse,
@@ -72,6 +89,10 @@ EVERYWHERE = [
     icnr(he_normal()),
     scaled(orthogonal(), 0.5),
     masked(he_normal(), MASK),
+    blocks(he_normal(), orthogonal()),
+    per_unit(he_normal(), [unit / 8 for unit in range(24)]),
+    given(MASK * 0.25 - 3.0),
+    chrono_bias(50),
 ]
 
 SQUARE, CONV = linear((32, 32)), conv((16, 12, 3, 3))
@@ -120,6 +141,29 @@ ARGUMENTS = [
     *((mimetic(part, pair="p"), SQUARE) for part in ("key", "value", "output")),
     (mimetic("key", pair="p", heads=4, alpha=0.2, beta=1.0), SQUARE),
     (mimetic("query", pair="p", alpha=0.0), SQUARE),
+]
+
+BIAS = Layout("bias", (80,), 1, 1, (0,), ())
+GROUPED_QUERIES = packed(linear((48, 24)), (24, 16, 8))
+RECURRENT = recurrent((80, 20), gates=4)
+ARGUMENTS += [
+    (blocks(orthogonal(), he_normal(), scaled(sparse(k=2), 0.1)), GROUPED_QUERIES),
+    (blocks(zeros(), constant(1), zeros(), zeros()), BIAS),
+    (blocks(*(xavier_uniform() for _ in range(4))), RECURRENT),
+    (blocks(blocks(he_normal(), zeros()), normal(std=0.1)), SQUARE),
+    (blocks(mimetic("query", pair="p"), mimetic("key", pair="p")), linear((64, 32))),
+    (blocks(lecun_normal(), ones(), sizes=(16, 8)), conv((24, 4, 3, 3), groups=3)),
+    (blocks(Plain(0.3), he_normal()), SQUARE),
+    (blocks(he_normal(), he_normal()), transposed_linear((24, 48))),
+    (per_unit(xavier_normal(), [1.0] * 24 + [2.0] * 16 + [0.0] * 8), GROUPED_QUERIES),
+    (per_unit(scaled(blocks(ones(), normal()), 0.5), [-3.0] * 16 + [0.5] * 16), SQUARE),
+    (per_unit(Plain(0.3), [0.1] * 12), conv_transpose((8, 12, 4, 4), stride=2)),
+    (scaled(per_unit(orthogonal(), [2.0] * 32), 0.5), SQUARE),
+    (given(torch.linspace(-1, 1, 80)), BIAS),
+    (chrono_bias(2), BIAS),
+    (chrono_bias(784, "lstm"), BIAS),
+    (chrono_bias(784, "gru"), Layout("bias", (60,), 1, 1, (0,), ())),
+    (scaled(chrono_bias(20), 0.1), BIAS),
 ]
 
 BASES = [

@@ -30,7 +30,9 @@ from fanin.schemes import (
     Matrix,
     MatrixScheme,
     Scheme,
+    blocks,
     by_name,
+    chrono_bias,
     constant,
     delta_orthogonal,
     dirac,
@@ -45,6 +47,7 @@ from fanin.schemes import (
     normal,
     ones,
     orthogonal,
+    per_unit,
     scaled,
     siren,
     sparse,
@@ -77,9 +80,19 @@ from tests.schemes.subjects import (
 SCHEMES_OF_ALL_KINDS = list(
     dict.fromkeys([*(c.scheme for c in CASES), *(s.scheme for s in SUBJECTS)])
 )
-# A mask is too long to be spelt out.
-SPELT_OUT = [scheme for scheme in SCHEMES_OF_ALL_KINDS if not isinstance(scheme, masked)]
-WITH_LAYOUT = [s for s in SUBJECTS if s.scheme.needs_layout and not isinstance(s.scheme, masked)]
+# A mask is too long to be spelt out, and so are many values.
+SPELT_OUT = [
+    scheme
+    for scheme in SCHEMES_OF_ALL_KINDS
+    if not isinstance(scheme, masked)
+    and scheme != schemes.given(torch.arange(96.0).reshape(12, 8) / 7 - 9)
+]
+# Of these a shape of its own is asked before fans are.
+OF_A_SHAPE = (masked, per_unit, schemes.given)
+OF_SEVERAL_UNITS = (looks_linear, icnr, mimetic, blocks, chrono_bias)
+WITH_LAYOUT = [
+    s for s in SUBJECTS if s.scheme.needs_layout and not isinstance(s.scheme, OF_A_SHAPE)
+]
 # Those that make a weight as a whole; independent elements suit a bias of the layout too.
 WHOLE = [s for s in WITH_LAYOUT if isinstance(s.scheme, (MatrixScheme, looks_linear, icnr))]
 
@@ -108,6 +121,12 @@ class TestFace:
             (scaled(he_normal(), 0.5), "scaled(base=he_normal(), factor=0.5)"),
             (masked(ones(), torch.eye(2)), "masked(ones(), <2 of 4 kept>)"),
             (mimetic("key", "b"), "mimetic(part='key', pair='b')"),
+            (blocks((ones(), zeros()), sizes=[1, 3]), "blocks(ones(), zeros(), sizes=(1, 3))"),
+            (per_unit(ones(), torch.tensor([1, 2])), "per_unit(ones(), (1.0, 2.0))"),
+            (per_unit(ones(), [2.0] * 17), "per_unit(ones(), <17 factors, RMS 2>)"),
+            (schemes.given([[1, 2]]), "given([[1.0, 2.0]])"),
+            (schemes.given(torch.ones(17)), "given(<shape (17,), RMS 1>)"),
+            (chrono_bias(784), "chrono_bias(steps=784.0)"),
         ],
         ids=repr,
     )
@@ -259,7 +278,7 @@ class TestBits:
     @each_subject
     def test_seeds_matter_to_what_is_random_and_to_nothing_else(self, subject):
         laid_out = isinstance(
-            subject.scheme, (zeros, ones, constant, identity, dirac, zero_hadamard)
+            subject.scheme, (zeros, ones, constant, identity, dirac, zero_hadamard, schemes.given)
         )
         assert subject.drawn(seed=1).equal(subject.drawn(seed=2)) is laid_out
 
@@ -403,6 +422,12 @@ NEED_ARGUMENTS = {
     "fanin.schemes.scaled(base=..., factor=...)",
     "masked": "scheme 'masked' needs base and mask, which a text cannot give: "
     "fanin.schemes.masked(base=..., mask=...)",
+    "blocks": "blocks needs a scheme for each block, e.g. blocks(ones(), zeros())",
+    "per_unit": "scheme 'per_unit' needs base and factors, which a text cannot give: "
+    "fanin.schemes.per_unit(base=..., factors=...)",
+    "given": "scheme 'given' needs values, which a text cannot give: "
+    "fanin.schemes.given(values=...)",
+    "chrono_bias": "scheme 'chrono_bias' needs its steps, e.g. 'chrono_bias:100'",
 }
 
 
@@ -427,6 +452,7 @@ class TestTexts:
             ("uniform:0.1", uniform(-0.1, 0.1)),
             ("truncated_normal:0.02", truncated_normal(std=0.02)),
             ("variance_scaling:2", variance_scaling(2.0)),
+            ("chrono_bias:784", chrono_bias(784)),
             ("xavier_normal", xavier_normal()),
             ("xavier_uniform:1.5", xavier_uniform(gain=1.5)),
             ("he_normal:0.2", he_normal(negative_slope=0.2)),
@@ -474,7 +500,7 @@ class TestTexts:
 
     @pytest.mark.parametrize("text", ["", ":0.1", "qqq"])
     def test_a_name_like_no_other_is_told_all(self, text):
-        with pytest.raises(UnknownNameError, match="Known: constant, ") as error:
+        with pytest.raises(UnknownNameError, match="Known: blocks, ") as error:
             by_name(text)
         assert error.value.near == ()
         assert all(name in str(error.value) for name in [*SCHEMES, *ALIASES])
@@ -681,13 +707,13 @@ class TestRefusedTensors:
 
     @pytest.mark.parametrize(
         "scheme",
-        [scheme for scheme in SCHEMES_OF_ALL_KINDS if not isinstance(scheme, masked)],
+        [scheme for scheme in SCHEMES_OF_ALL_KINDS if not isinstance(scheme, OF_A_SHAPE)],
         ids=repr,
     )
     def test_an_axis_of_one_may_have_any_stride(self, scheme):
         shape = (1, 1, 3) if isinstance(scheme, (dirac, delta_orthogonal)) else (1, 6)
-        if isinstance(scheme, (looks_linear, icnr, mimetic)) or scheme == dirac(groups=2):
-            return  # they need more than one output
+        if isinstance(scheme, OF_SEVERAL_UNITS) or scheme == dirac(groups=2):
+            return
         tensor = torch.empty(6).as_strided(shape, (0,) * (len(shape) - 1) + (1,))
         assert_equal(scheme.init_(tensor, name="w"), drawn(scheme, *shape, name="w"))
 

@@ -135,12 +135,16 @@ def _scheme(text: str) -> Any:
     from fanin import schemes
 
     examples = {
+        "blocks": lambda: schemes.blocks(schemes.orthogonal(), schemes.normal(std=0.02)),
+        "chrono_bias": lambda: schemes.chrono_bias(100),
         "constant": lambda: schemes.constant(0.1),
+        "given": lambda: schemes.given(torch.linspace(-1, 1, 256 * 512).view(256, 512)),
         "icnr": lambda: schemes.icnr(schemes.he_normal(), 2),
         "masked": lambda: schemes.masked(
             schemes.he_normal(), torch.arange(256 * 512).reshape(256, 512) % 2 == 0
         ),
         "mimetic": lambda: schemes.mimetic("query", pair="attention"),
+        "per_unit": lambda: schemes.per_unit(schemes.he_normal(), torch.linspace(0, 2, 256)),
         "scaled": lambda: schemes.scaled(schemes.he_normal(), 0.5),
     }
     return examples.get(text.strip().lower(), lambda: schemes.by_name(text))()

@@ -4,15 +4,18 @@ import difflib
 from collections.abc import Callable
 
 from fanin.schemes.attention import mimetic
+from fanin.schemes.blockwise import blocks
 from fanin.schemes.catalogue import ALIASES, SCHEMES, by_name, factory, names
 from fanin.schemes.fixed import constant, normal, ones, truncated_normal, uniform, zeros
 from fanin.schemes.independent import IndependentScheme
 from fanin.schemes.matrices import Matrix, MatrixScheme
 from fanin.schemes.orthogonality import delta_orthogonal, orthogonal
-from fanin.schemes.patterns import dirac, identity, zero_hadamard
+from fanin.schemes.patterns import dirac, given, identity, zero_hadamard
+from fanin.schemes.recurrence import chrono_bias
 from fanin.schemes.scheme import AbstractScheme, Scheme
 from fanin.schemes.sparsity import sparse
 from fanin.schemes.special import siren, spectral, torch_default
+from fanin.schemes.units import per_unit
 from fanin.schemes.variance import (
     he_normal,
     he_uniform,
@@ -51,10 +54,13 @@ __all__ = [
     "Matrix",
     "MatrixScheme",
     "Scheme",
+    "blocks",
     "by_name",
+    "chrono_bias",
     "constant",
     "delta_orthogonal",
     "dirac",
+    "given",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
@@ -73,6 +79,7 @@ __all__ = [
     "normal",
     "ones",
     "orthogonal",
+    "per_unit",
     "scaled",
     "siren",
     "sparse",

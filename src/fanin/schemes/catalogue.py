@@ -11,11 +11,14 @@ from typing import Final
 from fanin.errors import InputError, UnknownNameError
 from fanin.schemes import (
     attention,
+    blockwise,
     fixed,
     orthogonality,
     patterns,
+    recurrence,
     sparsity,
     special,
+    units,
     variance,
     wrappers,
 )
@@ -52,6 +55,10 @@ SCHEMES: Final[Mapping[str, type[AbstractScheme]]] = MappingProxyType(
             wrappers.icnr,
             wrappers.scaled,
             wrappers.masked,
+            blockwise.blocks,
+            units.per_unit,
+            patterns.given,
+            recurrence.chrono_bias,
         )
     }
 )
@@ -79,7 +86,7 @@ def by_name(text: str) -> Scheme:
 
     The argument is the std of a normal, the bound of a uniform (U[-b, b)), the value of a
     constant, the gain of Xavier and orthogonal, the negative slope of He, the scale of
-    variance_scaling, the w0 of siren, the k of sparse.
+    variance_scaling, the w0 of siren, the k of sparse, the steps of chrono_bias.
 
     Raises:
         UnknownNameError: no scheme bears the name; the nearest are offered.
@@ -162,7 +169,8 @@ def _without_arguments(name: str, scheme: Factory) -> Scheme:
     ]
     argument = getattr(scheme, "argument", None)
     if needed and argument is not None:
-        raise InputError(f"scheme {name!r} needs its {argument}, e.g. '{name}:0.1'")
+        example = getattr(scheme, "example", "0.1")
+        raise InputError(f"scheme {name!r} needs its {argument}, e.g. '{name}:{example}'")
     if needed:
         raise InputError(
             f"scheme {name!r} needs {' and '.join(needed)}, which a text cannot give: "

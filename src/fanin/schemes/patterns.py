@@ -1,4 +1,4 @@
-"""Weights that are laid out rather than drawn: identity, Dirac, Hadamard."""
+"""Weights that are laid out rather than drawn: identity, Dirac, Hadamard, given numbers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from fanin.errors import FanError, InputError
 from fanin.schemes.matrices import Matrix, MatrixScheme, MatrixShape, Places
-from fanin.schemes.scheme import GREATEST, a_number, as_float, in_range
+from fanin.schemes.scheme import GREATEST, AbstractScheme, Source, a_number, as_float, in_range
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fanin.fans import Layout
     from fanin.noise import Stream
 
+# Numbers that a repr spells out.
+_SHORT = 16
 # Elements worked on at once: with their places less than 1 MiB.
 _PART = 1 << 13
 
@@ -202,3 +207,73 @@ def _places(outputs: int, inputs: int) -> Iterator[tuple[Places, Places]]:
     for first in range(0, outputs, rows):
         output = np.arange(first, min(first + rows, outputs))
         yield np.repeat(output, inputs), np.tile(np.arange(inputs), output.size)
+
+
+def _as_numbers(values: object) -> Tensor:
+    """A copy in float64, which holds every number of a narrower type."""
+    import torch
+
+    try:
+        copied = torch.as_tensor(values).detach().to("cpu", torch.float64, copy=True)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"values must be numbers, as a tensor or in lists: {error}") from None
+    if not bool((copied.abs() <= float(np.finfo(np.float32).max)).all()):
+        raise InputError("values must be finite numbers within the range of float32")
+    return copied + 0.0  # there is one zero
+
+
+def _same_numbers(values: Tensor) -> tuple[tuple[int, ...], bytes]:
+    return tuple(values.shape), values.numpy().tobytes()
+
+
+@attrs.frozen(repr=False)
+class given(AbstractScheme):
+    """These numbers and no others: measured biases, log frequencies of classes.
+
+    Args:
+        values: a tensor, or numbers in lists, of the shape of the tensor; a copy is kept.
+
+    Raises:
+        InputError: what is given are no finite numbers; from ``init_``, a tensor of another
+            shape.
+
+    Example:
+        >>> import math, torch
+        >>> priors = given([math.log(0.9), math.log(0.1)])
+        >>> priors.init_(torch.empty(2))
+        tensor([-0.1054, -2.3026])
+
+    References:
+        Lin et al., 2017, arXiv:1708.02002, section 4.1 (a bias from the share of a class).
+    """
+
+    values: Tensor = attrs.field(converter=_as_numbers, eq=_same_numbers)
+
+    name = "given"
+    formula = "W = values"
+    use = "biases that were measured, priors of classes, weights of another model"
+    citation = (
+        "Lin, Goyal, Girshick, He, Dollar. Focal loss for dense object detection. ICCV 2017. "
+        "arXiv:1708.02002. Section 4.1 (the prior of a class as bias)"
+    )
+
+    def std(self, layout: Layout | None = None) -> float:
+        """The root mean square of the numbers."""
+        return math.sqrt(float(self.values.square().mean())) if self.values.numel() else 0.0
+
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        if tuple(self.values.shape) != shape:
+            raise InputError(f"the values have shape {tuple(self.values.shape)}, not {shape}")
+
+    def draw_(self, tensor: Tensor, layout: Layout | None, source: Source) -> None:
+        import torch
+
+        source.stream()  # refuses a wrong seed or name
+        self.require_fit(tuple(tensor.shape), layout)
+        with torch.no_grad():
+            tensor.detach().copy_(self.values)
+
+    def __repr__(self) -> str:
+        if self.values.numel() <= _SHORT:
+            return f"given({self.values.tolist()!r})"
+        return f"given(<shape {tuple(self.values.shape)}, RMS {self.std():g}>)"

@@ -152,6 +152,14 @@ class AbstractScheme:
         self.draw_(tensor, layout, Source(seed, name))
         return tensor
 
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        """Refuse a tensor that ``draw_`` would refuse, before anything is drawn.
+
+        Raises:
+            InputError: saying why.
+        """
+        self.std(layout)
+
     def draw_(self, tensor: Tensor, layout: Layout | None, source: Source) -> None:
         """Fill a tensor that can be filled and has elements."""
         raise NotImplementedError

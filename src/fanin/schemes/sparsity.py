@@ -83,6 +83,11 @@ class sparse(MatrixScheme):
         if not isinstance(self.fraction, float) or not 0.0 <= self.fraction <= 1.0:
             raise InputError(f"fraction must lie between 0 and 1, got {self.fraction!r}")
 
+    @property
+    def std_of_nonzero(self) -> float:
+        """Of the weights that are not zero."""
+        return self._std
+
     def nonzero(self, fan_in: int) -> int:
         """Nonzero weights of a unit with so many inputs."""
         if self.fraction is not None:

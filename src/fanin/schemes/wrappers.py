@@ -32,12 +32,17 @@ if TYPE_CHECKING:
 _PART = 1 << 18
 
 
-def _a_scheme(_: object, field: attrs.Attribute[Any], value: object) -> None:
+def a_scheme(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """A validator that names its field.
+
+    Raises:
+        InputError: the value is no scheme.
+    """
     if isinstance(value, type) or not isinstance(value, Scheme):
         raise InputError(f"{field.name} must be a scheme, e.g. he_normal(), got {value!r}")
 
 
-class _Wrapper(AbstractScheme):
+class Wrapper(AbstractScheme):
     """What all of them take from the scheme inside."""
 
     __slots__ = ()
@@ -52,9 +57,15 @@ class _Wrapper(AbstractScheme):
     def shares_noise(self) -> bool:
         return isinstance(self.base, AbstractScheme) and self.base.shares_noise
 
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        if isinstance(self.base, AbstractScheme):
+            self.base.require_fit(shape, layout)
+        else:
+            super().require_fit(shape, layout)
+
 
 @attrs.frozen(repr=False)
-class scaled(_Wrapper):
+class scaled(Wrapper):
     """A scheme times a factor, e.g. 1 / sqrt(2 L) for the last weight of each residual branch.
 
     Rounded once: half-precision tensors pass through a float32 copy, unless the elements of the
@@ -78,7 +89,7 @@ class scaled(_Wrapper):
         (the factor of GPT-2).
     """
 
-    base: Scheme = attrs.field(validator=_a_scheme)
+    base: Scheme = attrs.field(validator=a_scheme)
     factor: float = attrs.field(converter=as_float, validator=a_number)
 
     name = "scaled"
@@ -108,7 +119,7 @@ class scaled(_Wrapper):
 
 
 @attrs.frozen(repr=False)
-class masked(_Wrapper):
+class masked(Wrapper):
     """A scheme under a mask: where the mask is 0 or False the weight is 0.
 
     The other elements have the bits that the base gives them, so a pruned network can start
@@ -133,7 +144,7 @@ class masked(_Wrapper):
         Frankle, Carbin, The lottery ticket hypothesis, 2019, arXiv:1803.03635, section 1.
     """
 
-    base: Scheme = attrs.field(validator=_a_scheme)
+    base: Scheme = attrs.field(validator=a_scheme)
     mask: Tensor = attrs.field(eq=lambda mask: (tuple(mask.shape), tuple(mask.ravel().tolist())))
 
     name = "masked"
@@ -151,13 +162,15 @@ class masked(_Wrapper):
         kept = int(self.mask.count_nonzero()) / max(self.mask.numel(), 1)
         return math.sqrt(kept) * self.base.std(layout)
 
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        if tuple(self.mask.shape) != shape:
+            raise InputError(f"the mask has shape {tuple(self.mask.shape)}, the tensor {shape}")
+        super().require_fit(shape, layout)
+
     def draw_(self, tensor: Tensor, layout: Layout | None, source: Source) -> None:
         import torch
 
-        if self.mask.shape != tensor.shape:
-            raise InputError(
-                f"the mask has shape {tuple(self.mask.shape)}, the tensor {tuple(tensor.shape)}"
-            )
+        self.require_fit(tuple(tensor.shape), layout)
         self.base.init_(tensor, seed=source.seed, name=source.name, layout=layout)
         shape = tensor.shape or (1,)
         plain, mask = tensor.detach().view(shape), self.mask.view(shape)
@@ -173,7 +186,7 @@ class masked(_Wrapper):
 
 
 @attrs.frozen(repr=False)
-class icnr(_Wrapper):
+class icnr(Wrapper):
     """For a convolution before PixelShuffle(r): each group of r^2 outputs starts out equal.
 
     So the layer begins as the base's convolution followed by upsampling to the nearest
@@ -198,7 +211,7 @@ class icnr(_Wrapper):
         Aitken et al., 2017, arXiv:1707.02937, section 3.
     """
 
-    base: Scheme = attrs.field(validator=_a_scheme)
+    base: Scheme = attrs.field(validator=a_scheme)
     r: int = 2
 
     name = "icnr"
@@ -217,14 +230,17 @@ class icnr(_Wrapper):
     def needs_layout(self) -> bool:
         return True
 
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        self.std(layout)
+
     def std(self, layout: Layout | None = None) -> float:
-        return self.base.std(self._of_base(needed_layout(self, layout)))
+        return self.base.std(self.layout_of_base(needed_layout(self, layout)))
 
     def draw_(self, tensor: Tensor, layout: Layout | None, source: Source) -> None:
         import torch
 
         known = needed_layout(self, layout)
-        of_base = self._of_base(known)
+        of_base = self.layout_of_base(known)
         axis = known.out_axes[0]
         require_shape(tensor, known)
         copies = torch.unflatten(tensor.detach(), axis, (-1, self.r**2)).movedim(axis + 1, 0)
@@ -233,7 +249,12 @@ class icnr(_Wrapper):
             for copy in copies[1:]:
                 copy.copy_(copies[0])
 
-    def _of_base(self, layout: Layout) -> Layout:
+    def layout_of_base(self, layout: Layout) -> Layout:
+        """Of what the base draws.
+
+        Raises:
+            FanError: the weight cannot be cut so.
+        """
         axis = layout.out_axes[0]
         outputs = layout.shape[axis]
         if outputs % self.r**2 or layout.blocks or layout.groups > 1:
@@ -248,7 +269,7 @@ Place = Literal["first", "hidden", "last"]
 
 
 @attrs.frozen(repr=False)
-class looks_linear(_Wrapper):
+class looks_linear(Wrapper):
     """Mirrored blocks, such that a ReLU network starts as a linear one.
 
     Units come in pairs of opposite sign, so that relu(z) and relu(-z) together carry z:
@@ -274,7 +295,7 @@ class looks_linear(_Wrapper):
     """
 
     place: Place = "hidden"
-    base: Scheme | None = attrs.field(default=None, validator=attrs.validators.optional(_a_scheme))
+    base: Scheme | None = attrs.field(default=None, validator=attrs.validators.optional(a_scheme))
 
     name = "looks_linear"
     formula = "W = [[M, -M], [-M, M]], M orthogonal; first [M; -M], last [M, -M]"
@@ -291,15 +312,18 @@ class looks_linear(_Wrapper):
     def needs_layout(self) -> bool:
         return True
 
+    def require_fit(self, shape: tuple[int, ...], layout: Layout | None) -> None:
+        self.std(layout)
+
     def std(self, layout: Layout | None = None) -> float:
         known = needed_layout(self, layout)
-        return self._base(known).std(self._of_base(known))
+        return self.base_of(known).std(self.layout_of_base(known))
 
     def draw_(self, tensor: Tensor, layout: Layout | None, source: Source) -> None:
         import torch
 
         known = needed_layout(self, layout)
-        quarter = self._of_base(known)
+        quarter = self.layout_of_base(known)
         require_shape(tensor, known)
         signs = self._signs()
         blocks = [
@@ -310,7 +334,7 @@ class looks_linear(_Wrapper):
             for half, sign in zip(rows.chunk(len(row), known.in_axes[0]), row, strict=True)
         ]
         (first, _), *others = blocks
-        self._base(known).init_(first, seed=source.seed, name=source.name, layout=quarter)
+        self.base_of(known).init_(first, seed=source.seed, name=source.name, layout=quarter)
         with torch.no_grad():
             for block, sign in others:
                 block.copy_(first).mul_(sign)
@@ -318,13 +342,19 @@ class looks_linear(_Wrapper):
     def _signs(self) -> list[list[int]]:
         return {"first": [[1], [-1]], "hidden": [[1, -1], [-1, 1]], "last": [[1, -1]]}[self.place]
 
-    def _base(self, layout: Layout) -> Scheme:
+    def base_of(self, layout: Layout) -> Scheme:
+        """What draws M."""
         if self.base is not None:
             return self.base
         axes = len(layout.out_axes) + len(layout.in_axes) + len(layout.batch_axes)
         return delta_orthogonal() if len(layout.shape) > axes else orthogonal()
 
-    def _of_base(self, layout: Layout) -> Layout:
+    def layout_of_base(self, layout: Layout) -> Layout:
+        """Of what the base draws.
+
+        Raises:
+            FanError: the weight cannot be cut so.
+        """
         if layout.blocks or layout.groups > 1 or not (layout.out_axes and layout.in_axes):
             raise FanError(
                 f"looks_linear is for weights without groups or blocks; this {layout.op} weight "
