@@ -119,7 +119,7 @@ def _context(stage: Stage) -> _Context:
     if stage.inputs:
         first, value = stage.inputs[0]
         function = function_of(value, first)
-        source = Source(first.kind, first.name, function.ops, function.gain)
+        source = Source(first.kind, first.name, function.ops, function.gain, function.responses)
         if first.kind == "norm":
             before = Norm(first.op, first.module)
     elif stage.readings:

@@ -7,7 +7,26 @@ from typing import Any
 import attrs
 
 from fanin.fans import Layout
-from fanin.observation.values import plain_dict
+from fanin.observation.values import INNER, plain_dict
+
+
+@attrs.frozen
+class Response:
+    """How a function answers to signals of one scale, and how its odd part does.
+
+    Args:
+        q: second moment of what enters it, Gaussian.
+        gain: sqrt(q / E f(z)^2): weights of this gain after it keep q.
+        sensitivity: chi = gain^2 E f'(z)^2: factor of the mean square of gradients at that gain.
+        mirrored_gain: the same of f(z) - f(-z), which a pair of units of opposite sign computes.
+        mirrored_sensitivity: the same of it.
+    """
+
+    q: float
+    gain: float
+    sensitivity: float
+    mirrored_gain: float
+    mirrored_sensitivity: float
 
 
 @attrs.frozen
@@ -23,6 +42,7 @@ class Region:
             "output" or "nothing".
         at: its name: a parameter, a module, a join, or an operation.
         reason: why there is no gain.
+        responses: to signals of several scales, the largest first; empty where they are not known.
     """
 
     ops: tuple[str, ...]
@@ -30,6 +50,7 @@ class Region:
     ends: str
     at: str
     reason: str = ""
+    responses: tuple[Response, ...] = attrs.field(default=(), repr=False, eq=False, metadata=INNER)
 
 
 @attrs.frozen
@@ -55,12 +76,14 @@ class Source:
         name: a parameter for "weight", else a module, a join, an input or an operation.
         ops: the elementwise functions in between.
         gain: of these functions; 1 where there are none, None where they have no gain.
+        responses: of them, as those of a region.
     """
 
     kind: str
     name: str
     ops: tuple[str, ...]
     gain: float | None
+    responses: tuple[Response, ...] = attrs.field(default=(), repr=False, eq=False, metadata=INNER)
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ import torch
 
 from fanin.observation.dataflow import Stage
 from fanin.observation.graph import Value
-from fanin.observation.records import Region
+from fanin.observation.records import Region, Response
 from fanin.observation.replaying import Elementwise, NotElementwise
 from fanin.theory import gain
 
@@ -20,7 +20,11 @@ Intervals = tuple[tuple[float, float], ...]
 _FLAT: Final = 0.01
 _DEAD: Final = 1e-6
 _GRID: Final = torch.linspace(-30, 30, 6001, dtype=torch.float64)
+_BETWEEN: Final = (_GRID[1:] + _GRID[:-1]) / 2
+"""Slopes are averaged over these places, so that a kink at one of the grid counts half and half."""
 _MOST_REMEMBERED: Final = 1024
+_SCALES: Final = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125)
+"""Second moments at which responses are told; the grid resolves them."""
 _UNKNOWN: Final = (None, None, False)
 
 
@@ -35,6 +39,7 @@ class Function:
         flat: intervals where its slope is below a hundredth of the largest; None if unknown.
         dead: intervals where its slope is 0.
         silent: in the lowest of these it gives zeros, as ReLU does and tanh does not.
+        responses: to signals of several scales.
     """
 
     ops: tuple[str, ...]
@@ -43,9 +48,12 @@ class Function:
     flat: Intervals | None = None
     dead: Intervals | None = None
     silent: bool = False
+    responses: tuple[Response, ...] = ()
 
 
-IDENTITY: Final = Function((), 1.0, flat=(), dead=())
+IDENTITY: Final = Function(
+    (), 1.0, flat=(), dead=(), responses=tuple(Response(q, 1.0, 1.0, 0.5, 1.0) for q in _SCALES)
+)
 _remembered: dict[Hashable, Function] = {}
 
 
@@ -98,20 +106,61 @@ def _computed(replay: Elementwise) -> Function:
         reason = ""
     except Exception as error:  # noqa: BLE001 - replayed functions may raise anything
         number, reason = None, str(error).splitlines()[0]
-    flat, dead, silent = _flat_parts(replay) if len(replay.parts) == 1 else _UNKNOWN
-    return Function(replay.ops, number, reason, flat, dead, silent)
+    drawn = _drawn(replay, _GRID) if len(replay.parts) == 1 else None
+    between = None if drawn is None else _drawn(replay, _BETWEEN)
+    if drawn is None or between is None:
+        return Function(replay.ops, number, reason)
+    flat, dead, silent = _flat_parts(*drawn)
+    return Function(
+        replay.ops, number, reason, flat, dead, silent, _responses(drawn[0], between[1])
+    )
 
 
-def _flat_parts(replay: Elementwise) -> tuple[Intervals | None, Intervals | None, bool]:
+def _drawn(replay: Elementwise, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The function and its slope, as a gradient meets it; None where it cannot be had."""
     try:
         with torch.enable_grad():
-            z = _GRID.clone().requires_grad_()
+            z = places.clone().requires_grad_()
             made = replay(z * 1.0)
             if not isinstance(made, torch.Tensor) or not made.requires_grad:
-                return _UNKNOWN
+                return None
             (slope,) = torch.autograd.grad(made.sum(), z)
     except Exception:  # noqa: BLE001 - replayed functions may raise anything
-        return _UNKNOWN
+        return None
+    return made.detach(), slope
+
+
+def _responses(values: torch.Tensor, slope: torch.Tensor) -> tuple[Response, ...]:
+    odd, odd_slope = values - values.flip(0), slope + slope.flip(0)
+    found = []
+    for q in _SCALES:
+        at, beside = (_density(places, q) for places in (_GRID, _BETWEEN))
+        even = [
+            float((weight * it.square()).sum())
+            for weight, it in ((at, values), (beside, slope), (at, odd), (beside, odd_slope))
+        ]
+        if not all(map(math.isfinite, even)) or not even[0] > 0:
+            return ()
+        # The odd part of an even function is 0 up to rounding.
+        pair = even[2] > 1e-12 * even[0]
+        found.append(
+            Response(
+                q, math.sqrt(q / even[0]), q * even[1] / even[0],
+                math.sqrt(q / even[2]) if pair else math.inf,
+                q * even[3] / even[2] if pair else math.inf,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _density(places: torch.Tensor, q: float) -> torch.Tensor:
+    weight = torch.exp(-places.square() / (2 * q))
+    return weight / weight.sum()
+
+
+def _flat_parts(
+    made: torch.Tensor, slope: torch.Tensor
+) -> tuple[Intervals | None, Intervals | None, bool]:
     size = slope.abs()
     largest = float(size[size.isfinite()].max()) if bool(size.isfinite().any()) else 0.0
     if not largest > 0:
@@ -120,7 +169,7 @@ def _flat_parts(replay: Elementwise) -> tuple[Intervals | None, Intervals | None
     silent = False
     if dead:
         inside = (dead[0][0] <= _GRID) & (dead[0][1] >= _GRID)
-        silent = bool((made.detach()[inside].abs() <= _DEAD * largest).all())
+        silent = bool((made[inside].abs() <= _DEAD * largest).all())
     return flat, dead, silent
 
 
@@ -147,5 +196,10 @@ def regions(stage: Stage) -> tuple[Region, ...]:
     found = []
     for value, target in ends.values():
         function = function_of(value, stage)
-        found.append(Region(function.ops, function.gain, target.kind, target.name, function.reason))
+        found.append(
+            Region(
+                function.ops, function.gain, target.kind, target.name, function.reason,
+                function.responses,
+            )
+        )  # fmt: skip
     return tuple(dict.fromkeys(found)) or (Region((), 1.0, "nothing", ""),)

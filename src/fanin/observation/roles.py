@@ -19,9 +19,9 @@ def attention_roles(dataflow: Dataflow) -> dict[int, list[tuple[str, Value]]]:
     for stage in dataflow.stages:
         if stage.kind != "product" or stage.call is None:
             continue
-        slots = tuple(_slots(stage.call, dataflow))
+        slots = tuple(attention_slots(stage.call, dataflow))
         for role, value in slots:
-            for weight in _weights_before(value, dataflow):
+            for weight in weights_before(value, dataflow):
                 _add(found, weight, role, value)
         if slots:
             for weight in _weights_after(stage):
@@ -35,8 +35,8 @@ def scorers(dataflow: Dataflow) -> dict[int, tuple[list[Stage], list[Stage]]]:
     for stage in dataflow.stages:
         if stage.kind != "product" or stage.call is None:
             continue
-        sides = {role: list(_weights_before(value, dataflow)) for role, value in
-                 _slots(stage.call, dataflow) if role != "value"}  # fmt: skip
+        sides = {role: list(weights_before(value, dataflow)) for role, value in
+                 attention_slots(stage.call, dataflow) if role != "value"}  # fmt: skip
         if not sides:
             continue
         call = stage.call
@@ -58,7 +58,7 @@ def _add(found: dict[int, list[tuple[str, Value]]], weight: Stage, role: str, va
     found.setdefault(weight.index, []).append((role, value))
 
 
-def _slots(call: Call, dataflow: Dataflow) -> Iterator[tuple[str, Value]]:
+def attention_slots(call: Call, dataflow: Dataflow) -> Iterator[tuple[str, Value]]:
     """Query, key and value of an attention that ends with this call."""
     if call.op in ATTENTIONS:
         for place, role in enumerate(_ORDER[:3]):
@@ -106,7 +106,7 @@ def _factors(call: Call) -> list[Value]:
     return values[:2]
 
 
-def _weights_before(value: Value, dataflow: Dataflow) -> Iterator[Stage]:
+def weights_before(value: Value, dataflow: Dataflow) -> Iterator[Stage]:
     """The nearest weights that a value comes from: past norms, rotations and caches."""
     start = dataflow.origin(value)
     stack = [] if start is None else [start]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 
 from fanin.fans import Layout
+
+INNER: Final[Mapping[str, bool]] = MappingProxyType({"inner": True})
+"""Metadata of a field that is for recipes, and stays out of the plain values."""
 
 
 def plain_dict(record: object) -> dict[str, Any]:
@@ -20,7 +25,11 @@ def plain(value: object) -> Any:
     """Records become dicts, tuples lists, numbers that are not finite strings."""
     kind: Any = type(value)
     if attrs.has(kind):
-        return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(kind)}
+        return {
+            field.name: plain(getattr(value, field.name))
+            for field in attrs.fields(kind)
+            if not field.metadata.get("inner")
+        }
     if isinstance(value, Layout):
         return {name: plain(getattr(value, name)) for name in Layout.__slots__}
     if isinstance(value, tuple | list):
