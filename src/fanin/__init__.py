@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fanin.ensembles import Comparison, compare
     from fanin.errors import FaninError
     from fanin.observation import Observation, observe
-    from fanin.recipes import Plan, init_
+    from fanin.recipes import Plan, init_, recommend
     from fanin.theory import gain
 
 __version__ = "0.1.0"
@@ -49,6 +49,7 @@ __all__ = [
     "observation",
     "observe",
     "recipes",
+    "recommend",
     "schemes",
     "testing",
     "theory",
@@ -65,6 +66,7 @@ _HOMES = {
     "gain": "fanin.theory",
     "init_": "fanin.recipes",
     "observe": "fanin.observation",
+    "recommend": "fanin.recipes",
 }
 
 

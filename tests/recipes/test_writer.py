@@ -12,7 +12,7 @@ import fanin
 from fanin.errors import FaninError, ModelError
 from fanin.fans import Layout
 from fanin.recipes import Plan, as_recipe
-from fanin.recipes.writer import noise_names
+from fanin.recipes.plans.writer import noise_names
 from fanin.schemes import he_normal
 from tests.recipes.state import assert_same_parameters, bits, parameter_bits
 

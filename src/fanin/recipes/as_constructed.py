@@ -15,9 +15,9 @@ from torch.nn.modules.conv import _ConvNd
 from fanin.errors import ModelError
 from fanin.fans import Layout, of_plain_weight
 from fanin.noise import Distribution
-from fanin.recipes.plan import Plan
-from fanin.recipes.roles import NORMS, own_parameters
-from fanin.recipes.row import Row
+from fanin.recipes.plans.plan import Plan
+from fanin.recipes.plans.row import Row
+from fanin.recipes.reading.roles import NORMS, own_parameters
 from fanin.schemes import (
     AbstractScheme,
     IndependentScheme,
@@ -93,6 +93,12 @@ class Default:
     References:
         torch.nn, ``reset_parameters`` of each module, PyTorch 2.13.
     """
+
+    name = "default"
+    rule = "what the constructors of torch.nn draw, from named noise instead of torch's generator"
+    use = "a baseline; models of torch.nn's modules alone"
+    citation = "torch.nn, reset_parameters of each module. PyTorch 2.13"
+    needs = "model"
 
     def __str__(self) -> str:
         return "default"

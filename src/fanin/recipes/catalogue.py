@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, Union
+
 from torch import nn
 
 from fanin.errors import InputError, UnknownNameError
+from fanin.noise.streams import checked_seed
 from fanin.recipes.as_constructed import Default
+from fanin.recipes.named import ALIASES as RECIPE_ALIASES
+from fanin.recipes.named import NAMED, recipe_class
 from fanin.recipes.one_scheme import OneScheme
-from fanin.recipes.recipe import Recipe
+from fanin.recipes.recipe import Batch, Recipe, planned
 from fanin.schemes import ALIASES, Scheme, by_name, names
 
-RecipeLike = str | Recipe | Scheme
-"""What every place that takes a recipe takes: a text, a recipe, or a scheme."""
+RecipeLike = Union[str, Recipe, Scheme, Mapping[str, "RecipeLike"]]  # noqa: UP007 - recursive
+"""What every place that takes a recipe takes: a text, a recipe, a scheme, or a mapping from
+patterns of parameter names to any of these."""
+
+ENTRY_POINTS: Final = "fanin.recipes"
+"""The group under which a package registers recipes of its own: name = "package.module:recipe"."""
+
+Factory = Callable[..., Recipe]
 
 
 def as_recipe(recipe: RecipeLike) -> Recipe:
     """The recipe that a text names; a scheme becomes the recipe that puts it on every weight.
 
     Args:
-        recipe: ``"default"``, the name of a scheme (``"he_normal"``), a name with its
-            argument (``"normal:0.01"``), a scheme, or a recipe.
+        recipe: ``"default"``, the name of a recipe (``"gpt2"``) or scheme (``"he_normal"``), a
+            name with its argument (``"normal:0.01"``), a scheme, a recipe, or a mapping from
+            patterns (``{"head.*": "zeros", "*": "he_normal"}``).
 
     Raises:
         UnknownNameError: no recipe bears the name; the nearest are offered.
@@ -39,23 +54,112 @@ def as_recipe(recipe: RecipeLike) -> Recipe:
         return recipe
     if isinstance(recipe, Scheme):
         return OneScheme(recipe)
+    if isinstance(recipe, Mapping):
+        from fanin.recipes.by_pattern import ByPattern
+
+        return ByPattern(recipe)
     raise InputError(
-        f"a recipe is a name such as 'he_normal' or 'normal:0.01', a scheme or a recipe; "
-        f"got {type(recipe).__name__}"
+        f"a recipe is a name such as 'he_normal' or 'normal:0.01', a scheme, a recipe or a "
+        f"mapping from patterns of names; got {type(recipe).__name__}"
     )
 
 
-def _named(text: str) -> Recipe:
-    name = text.strip().lower()
+def recipe_names() -> tuple[str, ...]:
+    """Of all recipes but those of one scheme: fanin's, then those that packages registered."""
+    own = ("auto", "default", *NAMED)
+    return (*own, *(name for name in _registered() if name not in own))
+
+
+def recipe_factory(name: str) -> Factory:
+    """What makes the recipe of a name of ``recipe_names``.
+
+    Raises:
+        InputError: a package's recipe cannot be loaded.
+    """
+    if name == "auto":
+        from fanin.recipes.auto import Auto
+
+        return Auto
     if name == "default":
-        return Default()
+        return Default
+    if name in NAMED:
+        return recipe_class(name)
+    point = _registered()[name]
+    package = point.dist.name if point.dist else "another package"
+    try:
+        made = point.load()
+    except Exception as error:
+        raise InputError(
+            f"recipe {name!r} of {package} ({point.value}) cannot be loaded: {error}"
+        ) from error
+    if not callable(made):
+        raise InputError(f"recipe {name!r} of {package} ({point.value}) cannot be called")
+    factory: Factory = made
+    return factory
+
+
+def _registered() -> Mapping[str, EntryPoint]:
+    return {point.name.lower(): point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _named(text: str) -> Recipe:
+    name, colon, argument = text.strip().partition(":")
+    key = name.strip().lower().replace("-", "_")
+    key = RECIPE_ALIASES.get(key, key)
+    if key in recipe_names():
+        return _made(key, recipe_factory(key), argument if colon else None)
     try:
         return OneScheme(by_name(text))
     except UnknownNameError:
-        raise UnknownNameError("recipe", text, ["default", *names(), *ALIASES]) from None
+        known = [*recipe_names(), *RECIPE_ALIASES, *names(), *ALIASES]
+        raise UnknownNameError("recipe", text, known) from None
 
 
-def init_(model: nn.Module, recipe: RecipeLike, *, seed: int = 0) -> nn.Module:
+def _made(name: str, factory: Factory, argument: str | None) -> Recipe:
+    word = getattr(factory, "argument", None)
+    if argument is None:
+        _require_no_arguments(name, factory, word)
+        made = factory()
+    else:
+        if word is None or not hasattr(factory, "from_number"):
+            raise InputError(f"recipe {name!r} takes no argument, got '{name}:{argument}'")
+        try:
+            number = float(argument)
+        except ValueError:
+            raise InputError(
+                f"the {word} of recipe {name!r} must be a number, got {argument!r}"
+            ) from None
+        made = factory.from_number(number)
+    if isinstance(made, type) or not isinstance(made, Recipe):
+        raise InputError(f"recipe {name!r} made a {type(made).__name__}, which is no recipe")
+    return made
+
+
+def _require_no_arguments(name: str, factory: Factory, word: str | None) -> None:
+    needed = [
+        one.name
+        for one in inspect.signature(factory).parameters.values()
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    if needed == [word]:
+        raise InputError(f"recipe {name!r} needs its {word}, e.g. '{name}:0.1'")
+    if needed:
+        raise InputError(
+            f"recipe {name!r} needs {' and '.join(needed)}, which a text cannot give: "
+            f"fanin.recipes.{name}({', '.join(f'{one}=...' for one in needed)})"
+        )
+
+
+def init_(
+    model: nn.Module,
+    recipe: RecipeLike = "auto",
+    *,
+    inputs: object = None,
+    targets: object = None,
+    loss: Callable[..., Any] | None = None,
+    seed: int = 0,
+    unmatched: str = "error",
+) -> nn.Module:
     """Initialise a whole model in place, all or nothing, and return it.
 
     Every parameter is drawn from the noise of (seed, its name): adding a layer changes no
@@ -63,17 +167,26 @@ def init_(model: nn.Module, recipe: RecipeLike, *, seed: int = 0) -> nn.Module:
 
     Args:
         model: any ``torch.nn.Module`` whose parameters the recipe knows.
-        recipe: a name (``"he_normal"``, ``"normal:0.01"``, ``"default"``), a scheme or a
-            recipe.
+        recipe: a name (``"auto"``, ``"gpt2"``, ``"he_normal"``, ``"normal:0.01"``), a scheme, a
+            recipe, or a mapping from patterns of parameter names to these, of which the first
+            that matches counts. ``"auto"`` is ``fanin.recommend`` on the inputs.
+        inputs: a batch, as ``fanin.observe`` takes it, for recipes that read how the model uses
+            its parameters, or measure.
+        targets: for the loss.
+        loss: ``loss(outputs, targets)`` of one number.
         seed: an integer.
+        unmatched: "error", or "keep" to leave parameters of which the recipe does not know how
+            they should start as they are.
 
     Returns:
         The model.
 
     Raises:
         UnknownNameError: the recipe is misspelt.
-        ModelError: a parameter that is unknown, no float, on the meta device or lazy; the
-            model then has the bits that it had before.
+        InputError: the recipe needs inputs and there are none.
+        ModelError: a parameter that is unknown, no float, on the meta device or lazy, or a
+            part that the recipe does not apply to; the model then has the bits that it had
+            before.
 
     Example:
         >>> import torch, fanin
@@ -85,4 +198,8 @@ def init_(model: nn.Module, recipe: RecipeLike, *, seed: int = 0) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    return as_recipe(recipe).plan(model).init_(model, seed)
+    checked_seed(seed)
+    checked_seed(seed)
+    batch = Batch(inputs, targets, loss)
+    plan = planned(as_recipe(recipe), model, batch, seed=seed)
+    return plan.init_(model, seed, unmatched=unmatched)

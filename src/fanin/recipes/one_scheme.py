@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Any
 
 import attrs
 from torch import Tensor, nn
 
 from fanin.errors import FanError, ModelError
 from fanin.fans import Layout
-from fanin.recipes.plan import Plan
-from fanin.recipes.roles import Role, Use, uses
-from fanin.recipes.row import Row
+from fanin.observation import observe
+from fanin.recipes.plans.plan import Plan
+from fanin.recipes.plans.row import Row
+from fanin.recipes.reading.anatomy import Anatomy, Part
+from fanin.recipes.reading.roles import Role, Use, uses
 from fanin.schemes import AbstractScheme, Scheme, constant, normal, ones, zeros
 
 _OTHERS: dict[Role, tuple[AbstractScheme, str]] = {
@@ -43,22 +47,68 @@ class OneScheme:
     def __str__(self) -> str:
         return repr(self.scheme)
 
-    def plan(self, model: nn.Module) -> Plan:
+    def plan(
+        self,
+        model: nn.Module,
+        inputs: object = None,
+        targets: object = None,
+        *,
+        loss: Callable[..., Any] | None = None,
+    ) -> Plan:
         """One row per parameter; the model is only read.
+
+        Args:
+            model: any ``torch.nn.Module`` without inputs as long as its parameters belong to
+                modules of torch.nn.
+            inputs: a batch, as ``fanin.observe`` takes it: then the pass says what every
+                parameter is for, whatever module it belongs to.
+            targets: for the loss.
+            loss: ``loss(outputs, targets)`` of one number.
 
         Raises:
             ModelError: a parameter of unknown role, or one weight used in two ways that ask
                 for different scales.
         """
+        if inputs is not None:
+            return self.observed(Anatomy(model, observe(model, inputs, targets, loss=loss)))
+        return Plan(str(self), self.by_modules(model))
+
+    def by_modules(self, model: nn.Module, names: Collection[str] | None = None) -> tuple[Row, ...]:
+        """The rows that need no pass; of ``names`` alone where they are given.
+
+        Raises:
+            ModelError: as ``plan``.
+        """
         rows: dict[Tensor, Row] = {}
-        for use in uses(model):
+        for use in uses(model, names):
             row = self._row(use)
             known = rows.setdefault(use.parameter, row)
             if known.padding_index is None and row.padding_index is not None:
                 rows[use.parameter] = replace(known, padding_index=row.padding_index)
             if known.layout is not None and row.layout is not None:
                 self._require_agreement(known, known.layout, row, row.layout)
-        return Plan(str(self), tuple(rows.values()))
+        return tuple(rows.values())
+
+    def observed(self, anatomy: Anatomy, names: Collection[str] | None = None) -> Plan:
+        """The plan from a pass; of ``names`` alone where they are given, the rest unmatched.
+
+        Raises:
+            ModelError: as ``plan``.
+        """
+        wanted = anatomy.parameters.keys() if names is None else names
+        for name in anatomy.of(Part.WEIGHT, Part.TABLE):
+            if name not in wanted:
+                continue
+            first, *others = (
+                anatomy.row(name, self.scheme, "") if use.layout is None
+                else replace(anatomy.row(name, self.scheme, ""), layout=use.layout)
+                for use in anatomy.uses_of(name) if use.role in {"weight", "table"}
+            )  # fmt: skip
+            for other in others:
+                if first.layout is not None and other.layout is not None:
+                    self._require_agreement(first, first.layout, other, other.layout)
+        rows = anatomy.rows(lambda use: (self.scheme, _reason(use.layout)))
+        return anatomy.planned(str(self), [row for row in rows if row.parameter in wanted])
 
     def _row(self, use: Use) -> Row:
         shape = tuple(use.parameter.shape)
@@ -88,7 +138,9 @@ class OneScheme:
             )
 
 
-def _reason(layout: Layout) -> str:
+def _reason(layout: Layout | None) -> str:
+    if layout is None:
+        return "a weight"
     fans = f"fan_in {layout.fan_in:g}, fan_out {layout.fan_out:g}"
     if not layout.blocks:
         return f"a weight of {fans}"

@@ -19,6 +19,13 @@ class Row:
         reason: one sentence.
         layout: how the parameter is used, where it is a weight.
         padding_index: a row of it that is zero afterwards.
+        source: where the rule comes from: author, title, year, equation or section.
+        predicted: RMS of the signal that its operation is to put out; None where that is not
+            known, or the parameter puts out no signal of its own.
+        measured: the RMS that a pass with the new weights showed.
+        gradient: RMS of the gradient of that signal in the same pass.
+        learning_rate: factor of the learning rate under Adam that the recipe asks for.
+        weight_decay: factor of the weight decay that the recipe asks for.
     """
 
     parameter: str
@@ -27,6 +34,12 @@ class Row:
     reason: str
     layout: Layout | None = None
     padding_index: int | None = None
+    source: str = ""
+    predicted: float | None = None
+    measured: float | None = None
+    gradient: float | None = None
+    learning_rate: float = 1.0
+    weight_decay: float = 1.0
 
     @property
     def std(self) -> float:

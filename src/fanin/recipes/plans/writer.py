@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fanin.errors import InputError, ModelError
 from fanin.noise.streams import checked_seed
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 from fanin.schemes import IndependentScheme
 from fanin.schemes.filling import require_fillable
 

@@ -7,7 +7,7 @@ A parameter that they do not know is an error with its name, never a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -70,15 +70,21 @@ _OTHERS: tuple[tuple[tuple[type[nn.Module], ...], re.Pattern[str], Role], ...] =
 )
 
 
-def uses(model: nn.Module) -> tuple[Use, ...]:
+def uses(model: nn.Module, names: Collection[str] | None = None) -> tuple[Use, ...]:
     """Every parameter of the model with its role, tied ones once per use.
+
+    Args:
+        model: the model.
+        names: only these, as ``named_parameters`` gives them.
 
     Raises:
         ModelError: naming a parameter that is lazy or whose role is not known.
     """
+    wanted = {id(one) for key, one in model.named_parameters() if names is None or key in names}
     return tuple(
         _use(f"{path}.{name}" if path else name, name, parameter, module)
         for path, module, name, parameter in own_parameters(model)
+        if id(parameter) in wanted
     )
 
 

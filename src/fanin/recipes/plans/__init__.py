@@ -1,0 +1,1 @@
+"""A plan: what each parameter gets; its writer, and its forms as text."""

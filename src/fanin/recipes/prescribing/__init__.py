@@ -1,0 +1,1 @@
+"""What ``recommend`` prescribes: rules from the way that a pass used each parameter."""

@@ -1,0 +1,1 @@
+"""Rules that several of the named recipes share."""
