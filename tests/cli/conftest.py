@@ -77,12 +77,15 @@ def fanin_here(
         monkeypatch.setattr("sys.path", [*sys.path])
         for module in ("models", "raises"):
             monkeypatch.delitem(sys.modules, module, raising=False)
+        before = set(sys.modules)
         code: object = 0
         try:
             main()
         except SystemExit as ended:
             code = ended.code
-        sys.modules.pop("models", None)
+        for module in sys.modules.keys() - before:  # of this folder: the next test has its own
+            if str(getattr(sys.modules[module], "__file__", "")).startswith(str(folder)):
+                del sys.modules[module]
         printed = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, int(str(code or 0)), printed.out, printed.err)
 

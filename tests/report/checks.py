@@ -13,7 +13,7 @@ from fanin.fans import linear
 from fanin.observation.observed import Observation
 from fanin.observation.readouts import LossCall, Objective, Units
 from fanin.observation.records import Parameter, Region, Source
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 from tests.report import observations as built
 from tests.report.observations import HOSTILE
 

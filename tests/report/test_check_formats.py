@@ -13,7 +13,7 @@ import pytest
 from fanin import schemes
 from fanin.diagnosis import KINDS, Finding, Limit, Report
 from fanin.fans import linear
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 from fanin.report.check_formats import Place, github_commands, junit_suite, sarif_log
 from tests.report.observations import mlp
 

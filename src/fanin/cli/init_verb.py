@@ -3,61 +3,101 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shlex
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fanin.cli.subject import Subject, clean_output, subject_options
+
 if TYPE_CHECKING:
-    from rich.table import Table
     from torch import nn
 
-    from fanin.recipes import Plan
+    from fanin.recipes import Plan, Recipe
+
+_SEED = "Another seed gives other weights. Of --input, and of torch for TARGET and the pass, too."
 
 
 @click.command("init")
-@click.argument("target")
-@click.option("--recipe", required=True, metavar="NAME[:NUMBER]", help="E.g. he_normal.")
-@click.option("--seed", default=0, show_default=True, help="Another seed gives other weights.")
-@click.option("--output", type=click.Path(), help="Write the weights here, as safetensors.")
+@partial(subject_options, seed_help=_SEED)
+@click.option(
+    "--recipe", metavar="NAME[:NUMBER]",
+    help="E.g. he_normal or gpt2; fanin recipes lists them. [default with inputs: auto]",
+)  # fmt: skip
+@click.option(
+    "--out", "--output", "output", type=click.Path(), help="Write the weights here, as safetensors."
+)
+@click.option(
+    "--unmatched", type=click.Choice(("error", "keep")), default="error", show_default=True,
+    help="keep: leave parameters of which nothing is known as TARGET made them.",
+)  # fmt: skip
+@click.option("--all", "every", is_flag=True, help="A row for every parameter: fold no blocks.")
+@click.option("--html", type=click.Path(), help="Write a page with all reasons and sources here.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def command(target: str, recipe: str, seed: int, output: str | None, as_json: bool) -> None:
+def command(
+    subject: Subject,
+    *,
+    recipe: str | None,
+    output: str | None,
+    unmatched: str,
+    every: bool,
+    html: str | None,
+    as_json: bool,
+) -> None:
     """Initialise the model that TARGET returns, show the plan, and write the weights.
 
-    The weights are a function of the recipe, the seed and the parameters' names alone: the
-    same on every machine.
+    The weights are a function of the plan, the seed and the parameters' names alone: the same on
+    every machine. Recipes that read how a model uses its parameters need --input or --batch.
     """
-    from fanin.recipes import as_recipe
     from fanin.report.files import require_writable
 
-    if output is not None:
-        require_writable(output)
-    model = _model(target)
-    plan = as_recipe(recipe).plan(model)
-    plan.init_(model, seed)
+    chosen = _chosen(recipe, subject)
+    for path in (output, html):
+        if path is not None:
+            require_writable(path)
+    with clean_output(as_json):
+        model, plan = subject.given_to(
+            partial(_planned, recipe=chosen, seed=subject.seed), batch_needed=False
+        )
+        plan.init_(model, subject.seed, unmatched=unmatched)
     if output is not None:
         _save(model, output)
+    if html is not None:
+        plan.to_html(html, command=shlex.join(["fanin", *sys.argv[1:]]))
     if as_json:
-        click.echo(json.dumps(_plan_to_dict(plan, seed, output), indent=1))
-        return
-    from rich.console import Console
-
-    Console().print(_table(plan))
-    if output is None:
-        click.echo("\nNothing was written; --output FILE writes the weights.")
+        said = {**plan.to_dict(), "seed": subject.seed, "output": output}
+        click.echo(json.dumps(said, indent=1))
     else:
-        click.echo(f"\nWeights: {output}")
+        _print(plan, every=every, output=output)
+    if html is not None:
+        click.echo(f"\nPage: {html}", err=as_json)
 
 
-def _model(target: str) -> nn.Module:
-    from torch import nn
+def _chosen(name: str | None, subject: Subject) -> Recipe:
+    from fanin.recipes import as_recipe
 
-    from fanin.cli.targets import call_target
-    from fanin.errors import ModelError
+    if name is None and not subject.has_batch:
+        raise click.UsageError(
+            "name a recipe, e.g. --recipe he_normal, or give inputs, e.g. --input 8,3,32,32, by "
+            "which recipe auto chooses"
+        )
+    recipe = as_recipe("auto" if name is None else name)
+    if getattr(recipe, "needs", "model") != "model" and not subject.has_batch:
+        raise click.UsageError(
+            f"recipe {name} reads how the model uses its parameters: give --input, e.g. "
+            "--input 8,3,32,32, or --batch"
+        )
+    return recipe
 
-    model = call_target(target)
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"{target!r} must return a torch.nn.Module, got {type(model).__name__}")
-    return model
+
+def _planned(
+    model: nn.Module, inputs: object, targets: object, *, loss: Any, recipe: Recipe, seed: int
+) -> tuple[nn.Module, Plan]:
+    from fanin.recipes import Batch, planned
+
+    return model, planned(recipe, model, Batch(inputs, targets, loss), seed=seed)
 
 
 def _save(model: nn.Module, output: str) -> None:
@@ -69,44 +109,11 @@ def _save(model: nn.Module, output: str) -> None:
         save_model(model, str(temporary))
 
 
-def _plan_to_dict(plan: Plan, seed: int, output: str | None) -> dict[str, object]:
-    return {
-        "schema": "fanin.plan/1",
-        "recipe": plan.recipe,
-        "seed": seed,
-        "output": output,
-        "rows": [
-            {
-                "parameter": row.parameter,
-                "shape": list(row.shape),
-                "scheme": repr(row.scheme),
-                "std": row.std,
-                "fan_in": row.layout.fan_in if row.layout else None,
-                "fan_out": row.layout.fan_out if row.layout else None,
-                "reason": row.reason,
-            }
-            for row in plan.rows
-        ],
-    }
+def _print(plan: Plan, *, every: bool, output: str | None) -> None:
+    from fanin.cli.plan_output import show
 
-
-def _table(plan: Plan) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column("parameter", overflow="fold")
-    table.add_column("shape", overflow="fold")
-    table.add_column("scheme", overflow="fold")
-    for name in ("fan_in", "fan_out", "std"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in plan.rows:
-        fans = (row.layout.fan_in, row.layout.fan_out) if row.layout else (None, None)
-        table.add_row(
-            Text(row.parameter),
-            " x ".join(map(str, row.shape)),
-            Text(repr(row.scheme)),
-            *("-" if fan is None else f"{fan:g}" for fan in fans),
-            f"{row.std:.3g}",
-        )
-    return table
+    show(plan, every=every)
+    if output is None:
+        click.echo("\nNothing was written; --out FILE writes the weights.")
+    else:
+        click.echo(f"\nWeights: {output}")

@@ -19,6 +19,8 @@ _VERBS = {
     "gain": "Gain of any activation: the scale that keeps its signal.",
     "init": "Initialise a model and write its weights.",
     "observe": "Show how a model uses each parameter, and its signals' scale.",
+    "recipes": "List the recipes: rule, use, needs, source. Show one.",
+    "recommend": "Say how each parameter of a model should start, and why.",
     "schemes": "List the schemes: formula, use, source. Show one: what it draws.",
     "theory": "Predict deep signals: variance, correlation, the edge of chaos.",
 }

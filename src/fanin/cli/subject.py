@@ -35,18 +35,30 @@ class Subject:
     seed: int
     evaluation: bool
 
-    def given_to(self, verb: Callable[..., Result]) -> Result:
+    @property
+    def has_batch(self) -> bool:
+        """Whether inputs or a batch were named."""
+        return bool(self.inputs) or self.batch is not None
+
+    def given_to(self, verb: Callable[..., Result], *, batch_needed: bool = True) -> Result:
         """What a verb such as ``observe`` says of model, inputs, targets and loss.
+
+        Args:
+            verb: is called with them.
+            batch_needed: without a batch it is an error; else the verb then gets None.
 
         Raises:
             InputError: model or batch cannot be had, or the pass raises.
         """
         import torch
 
-        from fanin.cli.batches import batch_of, call_model
+        from fanin.cli.batches import Batch, batch_of, call_model
 
         torch.manual_seed(self.seed)
-        given = batch_of(self.inputs, self.batch, self.seed)
+        if self.has_batch or batch_needed:
+            given = batch_of(self.inputs, self.batch, self.seed)
+        else:
+            given = Batch(None)
         torch.manual_seed(self.seed)
         model = call_model(self.target)
         if self.evaluation:
@@ -60,20 +72,22 @@ class Subject:
             raise InputError(f"the pass of {self.target!r} failed: {said}") from error
 
 
+_SEED = "Of --input, and of torch for TARGET and the pass."
 _OPTIONS = (
     click.argument("target"),
     click.option("--input", "inputs", multiple=True, metavar="SHAPE[:KIND]", help=INPUT_HELP),
     click.option("--batch", metavar="PACKAGE.MODULE:CALLABLE", help=BATCH_HELP),
     click.option("--eval", "evaluation", is_flag=True, help="In evaluation mode, not as returned."),
-    click.option(
-        "--seed", default=0, show_default=True,
-        help="Of --input, and of torch for TARGET and the pass.",
-    ),
-)  # fmt: skip
+)
 
 
-def subject_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command TARGET, --input, --batch, --eval and --seed; it gets them as a Subject."""
+def subject_options(command: Callable[..., None], *, seed_help: str = _SEED) -> Callable[..., None]:
+    """Give a command TARGET, --input, --batch, --eval and --seed; it gets them as a Subject.
+
+    Args:
+        command: takes a Subject, and the other options by name.
+        seed_help: what the seed is of.
+    """
 
     @functools.wraps(command)
     def collected(
@@ -86,7 +100,8 @@ def subject_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         command(Subject(target, inputs, batch, seed, evaluation), **others)
 
-    for option in reversed(_OPTIONS):
+    seeded = click.option("--seed", default=0, show_default=True, help=seed_help)
+    for option in (seeded, *reversed(_OPTIONS)):
         collected = option(collected)
     return collected
 

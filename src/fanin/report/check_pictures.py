@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from fanin.diagnosis import Report
 from fanin.picture import Ink, Picture
 from fanin.report.check_layers import Row
 from fanin.report.check_tables import severity
+from fanin.report.depth_axes import MANY, RINGS, clipped, draw_values, frame, placed
 from fanin.report.expected_scale import Expected, expected_forward, expected_gradient
 
-LINE, BAND = "#0072b2", "#009e73"
-RINGS = {"error": "#cc3377", "warning": "#e69f00"}
-# A picture of numbers in double precision still needs room about them.
-_SMALLEST, _GREATEST = 1e-200, 1e200
-_MANY = 60
+BAND = "#009e73"
 _MOST_NUMBERED = 12
 
 
@@ -59,11 +54,11 @@ def _picture(
         axes = figure.subplots()
         axes.set_yscale("log")
         _draw_expected(axes, expected)
-        placed = _placed(values)
-        _draw_values(axes, values, placed)
-        _draw_findings(axes, report, layers, placed, ink)
+        heights = placed(values)
+        draw_values(axes, values, heights)
+        _draw_findings(axes, report, layers, heights, ink)
         limits(axes, ink)
-        _frame(axes, len(values))
+        frame(axes, len(values))
         axes.set(title=f"{title}, RMS", xlabel="layers, from input to output")
 
     known = sum(value is not None for value in values)
@@ -80,29 +75,8 @@ def _draw_expected(axes: Axes, expected: Sequence[Expected | None]) -> None:
         # Half a layer to each side, so that one alone can be seen.
         x = [pairs[0][0] - 0.4, *(x for x, _ in pairs), pairs[-1][0] + 0.4]
         bands = [pairs[0][1], *(one for _, one in pairs), pairs[-1][1]]
-        low, high = zip(*((_clipped(one.low), _clipped(one.high)) for one in bands), strict=True)
+        low, high = zip(*((clipped(one.low), clipped(one.high)) for one in bands), strict=True)
         axes.fill_between(x, low, high, color=BAND, alpha=0.28, linewidth=0, gid="expected")
-
-
-def _draw_values(
-    axes: Axes, values: Sequence[float | None], placed: Sequence[float | None]
-) -> None:
-    points = [
-        (x, y, value)
-        for x, (y, value) in enumerate(zip(placed, values, strict=True), 1)
-        if y is not None and value is not None
-    ]
-    axes.plot([x for x, *_ in points], [y for _, y, _ in points], color=LINE, lw=1, alpha=0.8)
-    size = 4.5 if len(values) < _MANY else 2.0
-    for mark, colour, fits in (
-        ("o", LINE, lambda value: 0 < value < math.inf),
-        ("v", LINE, lambda value: value == 0),
-        ("x", RINGS["error"], lambda value: not math.isfinite(value)),
-    ):
-        own = [(x, y) for x, y, value in points if fits(value)]
-        if own:
-            large = size if mark == "o" else size + 2.5
-            axes.plot(*zip(*own, strict=True), mark, color=colour, markersize=large)
 
 
 def _draw_findings(
@@ -117,7 +91,7 @@ def _draw_findings(
         for row, value in zip(layers, values, strict=True)
         if value is not None and row.layer.findings
     ]
-    size = 9.0 if len(values) < _MANY else 5.0
+    size = 9.0 if len(values) < MANY else 5.0
     for worst, mark in (("warning", "s"), ("error", "o")):
         points = [point for _, own, point in named if own == worst]
         if points:
@@ -134,25 +108,3 @@ def _draw_findings(
                 ", ".join(str(index + 1) for index in new), point, (0, 7),
                 textcoords="offset points", ha="center", fontsize=9, weight="bold", color=ink.text,
             )  # fmt: skip
-
-
-def _frame(axes: Axes, count: int) -> None:
-    axes.set_xlim(0.4, max(count, 1) + 0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _placed(values: Sequence[float | None]) -> list[float | None]:
-    """On a log axis: zeros a decade below the rest, what is not finite a decade above it."""
-    proper = [value for value in values if value is not None and 0 < value < math.inf]
-    low = _clipped(min(proper, default=0.1) / 10)
-    high = _clipped(max(proper, default=10.0) * 10)
-
-    def place(value: float) -> float:
-        return min(max(value, low), high) if math.isfinite(value) else high
-
-    return [None if value is None else place(value) for value in values]
-
-
-def _clipped(value: float) -> float:
-    return min(max(value, _SMALLEST), _GREATEST)
