@@ -21,10 +21,13 @@ from fanin.ensembles.objective import Objective
 from fanin.ensembles.probing import copied, in_its_form, is_stochastic, require_no_hidden_state
 from fanin.ensembles.stacking import Start, State
 from fanin.errors import FaninError, InputError, ModelError, UnknownNameError
-from fanin.recipes import Default, Recipe
+from fanin.recipes import Batch, Default, Plan, Recipe, planned
 
 Build = Callable[[], nn.Module]
 BUILT_IN = ("mlp",)
+
+_PLANNED_ON = 256
+"""Samples of the training part that recipes look at which read a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Template:
         else:
             model = copied(self.model)
             try:
-                recipe.plan(model).init_(model, seed)
+                self._plan(recipe, model, seed).init_(model, seed)
             except FaninError as error:
                 raise ModelError(f"recipe {name!r}: {error}") from None
         parameters, buffers = split_state(model)
@@ -72,6 +75,15 @@ class Template:
         if isinstance(recipe, Default):
             self._require_no_other_values(model, batch, objective)
         return Start(parameters, buffers, plain, batch)
+
+    def _plan(self, recipe: Recipe, model: nn.Module, seed: int) -> Plan:
+        """The plan of a recipe, on samples where it reads them."""
+        batch = None
+        if getattr(recipe, "needs", "model") != "model":
+            part = slice(0, _PLANNED_ON)
+            objective = Objective.of(self.data)
+            batch = Batch(self.data.x_train[part], self.data.y_train[part], objective.loss)
+        return planned(recipe, model, batch, seed=seed)
 
     def _require_no_other_values(
         self, model: nn.Module, batch: tuple[Tensor, Tensor], objective: Objective

@@ -1,6 +1,8 @@
-"""For tests: contract suites for schemes of others, and a check as an assertion."""
+"""For tests: contract suites for schemes and recipes of others, and a check as an assertion."""
 
 from fanin.testing.contract import check_scheme
+from fanin.testing.examples import Example
+from fanin.testing.recipe_contract import check_recipe
 from fanin.testing.trainability import assert_trainable
 
-__all__ = ["assert_trainable", "check_scheme"]
+__all__ = ["Example", "assert_trainable", "check_recipe", "check_scheme"]
