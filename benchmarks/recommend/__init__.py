@@ -1,0 +1,1 @@
+"""How good ``fanin.recommend`` is: against the model's own default and the named recipes."""
