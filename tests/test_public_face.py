@@ -35,6 +35,8 @@ def loaded_by(code: str) -> set[str]:
         (f"{PROGRAM}(['--help'], standalone_mode=False)", set()),
         (f"{PROGRAM}(['compare', '--help'], standalone_mode=False)", set()),
         (f"{PROGRAM}(['init', '--help'], standalone_mode=False)", set()),
+        (f"{PROGRAM}(['recommend', '--help'], standalone_mode=False)", set()),
+        (f"{PROGRAM}(['recipes', '--help'], standalone_mode=False)", set()),
         ("import fanin; fanin.noise.normal(0, 'a', 0, 8)", NOISE),
         (
             "import fanin, torch; fanin.schemes.he_normal().init_(torch.empty(4, 4))",

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import attrs
 
 from fanin.observation.values import plain, plain_dict
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 
 Kind = Literal[
     "vanishing", "exploding", "symmetry", "dead", "saturation", "nonfinite", "output_scale"

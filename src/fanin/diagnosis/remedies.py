@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from fanin.diagnosis.measures import Measures, Weight
 from fanin.observation.records import Use
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 from fanin.schemes import (
     Scheme,
     constant,

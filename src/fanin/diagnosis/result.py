@@ -12,8 +12,8 @@ from fanin.diagnosis.finding import Finding, Verdict
 from fanin.errors import InputError, UntrainableError
 from fanin.observation.observed import Observation
 from fanin.observation.values import plain, plain_dict
-from fanin.recipes.plan import Plan
-from fanin.recipes.row import Row
+from fanin.recipes.plans.plan import Plan
+from fanin.recipes.plans.row import Row
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType

@@ -25,7 +25,7 @@ from fanin.diagnosis.trend import (
     trend,
     zero_gains,
 )
-from fanin.recipes.row import Row
+from fanin.recipes.plans.row import Row
 
 _FAINT = 1e-3  # RMS of an input below which the input is to blame
 _CAUSES = {"nonfinite", "symmetry", "dead", "saturation", "exploding"}
