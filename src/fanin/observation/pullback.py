@@ -14,7 +14,7 @@ from torch import Tensor
 from fanin.fans import Layout
 from fanin.fans.shapes import whole
 from fanin.observation.graph import Call, Value, mapped
-from fanin.observation.operations import MOVEMENTS, NORMS, POINTWISE
+from fanin.observation.operations import MOVEMENTS, NORMS, POINTWISE, SHAPED
 
 CASTS: Final = frozenset(
     {
@@ -85,7 +85,9 @@ def origins(value: Value, known: dict[int, dict[int, Origin]]) -> dict[int, Orig
     if value.is_parameter:
         found[id(value)] = Origin(value)
     elif value.producer is not None:
-        for operand in value.producer.operands:
+        # A second operand of these only gives its shape or type.
+        most = 1 if value.producer.op in SHAPED else None
+        for operand in value.producer.operands[:most]:
             if not operand.is_weight:
                 continue
             for key, origin in origins(operand, known).items():

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,14 +16,18 @@ from fanin.observation.observed import Observation
 from fanin.recipes.plans.plan import Plan
 from fanin.recipes.plans.row import Row
 from fanin.recipes.plans.writer import write
-from fanin.recipes.prescribing.correction import averaged, corrections
-from fanin.recipes.prescribing.others import Others
+from fanin.recipes.prescribing.drafting import drafted, with_biases
+from fanin.recipes.prescribing.measuring import (
+    explained,
+    factors_of,
+    measured,
+    one_thread,
+    others_than,
+    times,
+    without_effect,
+)
 from fanin.recipes.prescribing.outputs import Outputs
-from fanin.recipes.prescribing.weights import Weights
-from fanin.recipes.reading.anatomy import Anatomy, Part
-from fanin.recipes.reading.heads import heads_of
-from fanin.schemes import constant, scaled, zeros
-from fanin.schemes.filling import FLOATS
+from fanin.recipes.reading.anatomy import Anatomy
 
 _SEED = 0
 """Of the weights that are measured: a plan is the same whatever seed draws from it."""
@@ -34,6 +35,9 @@ _SEED = 0
 _DRAWS = (0, 1, 2)
 """Seeds whose mean correction counts: that of one draw would be fitted to its chance, which deep
 and narrow networks add up (20 convolutions of 16 channels: a factor 3.3 off, then 1.9)."""
+
+_WIDE = 100.0
+"""Factor between gradients that is worth a sentence."""
 
 _LARGE = 10_000_000
 """Parameters from which on one draw is enough, as wide layers have less chance in them."""
@@ -81,28 +85,28 @@ def recommend(
         >>> _ = plan.init_(model, seed=0)
     """
     is_large = isinstance(model, nn.Module) and _size(model) >= _LARGE
-    with untouched(model), _one_thread(wanted=not is_large):
+    with untouched(model), one_thread(wanted=not is_large):
         _seed_generators()
         anatomy = Anatomy(model, observe(model, inputs, targets, loss=loss))
         outputs = Outputs(anatomy, targets)
-        rows, wanted = _drafted(anatomy, outputs)
-        made = {row.parameter for row in rows}
-        kept = tuple(name for name in anatomy.parameters if name not in made)
-        # Biases of heads come last: a scale is measured without them.
-        plain, found = [_unbiased(anatomy, row) for row in rows], []
-        for seed in _DRAWS[: 1 if is_large else None]:
-            write(plain, model, seed, kept=kept)
-            with _one_thread():
-                found.append(corrections(model, inputs, wanted))
-        factors = averaged(found)
-        corrected = [_times(row, factors.get(row.parameter, 1.0)) for row in rows]
-        write(corrected, model, _SEED, kept=kept)
-        shown = observe(model, inputs, targets, loss=loss)
-        met = _with_biases(anatomy, {name: wanted[name] for name in factors})
-    rows = tuple(
-        _measured(row, plain, shown, met.get(row.parameter))
-        for row, plain in zip(corrected, rows, strict=True)
-    )
+        rows, wanted = drafted(anatomy, outputs)
+        draws = _DRAWS[: 1 if is_large else None]
+
+        def shown_with(rows: tuple[Row, ...]) -> tuple[list[Row], set[str], Observation]:
+            """The rows corrected, which of them could be, and a pass with their weights."""
+            factors = factors_of(anatomy, rows, inputs, wanted, draws)
+            corrected = [times(row, factors.get(row.parameter, 1.0)) for row in rows]
+            write(corrected, model, _SEED, kept=others_than(anatomy, rows))
+            return corrected, set(factors), observe(model, inputs, targets, loss=loss)
+
+        corrected, met, shown = shown_with(rows)
+        stubborn = without_effect(corrected, shown, {name: wanted[name] for name in met})
+        if stubborn:
+            wanted = {name: scale for name, scale in wanted.items() if name not in stubborn}
+            rows = tuple(explained(row, stubborn.get(row.parameter)) for row in rows)
+            corrected, met, shown = shown_with(rows)
+        expected = with_biases(anatomy, {name: wanted[name] for name in met})
+    rows = tuple(measured(row, shown, expected.get(row.parameter)) for row in corrected)
     return anatomy.planned("auto", rows, notes=_notes(shown, rows))
 
 
@@ -110,128 +114,11 @@ def _size(model: nn.Module) -> int:
     return sum(one.numel() for one in model.parameters() if not is_lazy(one))
 
 
-@contextmanager
-def _one_thread(*, wanted: bool = True) -> Iterator[None]:
-    """Sums that threads share differ in their last digits, and plans would with them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if wanted else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _seed_generators() -> None:
     """So that dropout and what else is drawn in a forward pass is the same in every call."""
     torch.manual_seed(_SEED)
     np.random.seed(_SEED)  # noqa: NPY002 - the global one, which models draw from
     random.seed(_SEED)
-
-
-def _drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[str, float]]:
-    """The rows by rule, and the scale that signals are to have."""
-    weights, others = Weights(anatomy, outputs), Others(anatomy, outputs)
-    rows: list[Row] = []
-    wanted: dict[str, float] = {}
-    lengths: dict[str, float] = {}
-    later: list[tuple[str, Part]] = []
-    for name in anatomy.parameters:
-        use, part = anatomy.main_use(name), anatomy.part(name)
-        if name in anatomy.frozen or use is None or part is Part.UNKNOWN:
-            continue
-        if anatomy.parameters[name].dtype not in FLOATS:
-            continue  # no scheme draws it, as complex numbers
-        if part not in {Part.WEIGHT, Part.TABLE}:
-            later.append((name, part))
-            continue
-        what = weights.weight(use) if part is Part.WEIGHT else weights.table(use)
-        rows.append(anatomy.row(name, what.scheme, what.reason, what.source))
-        if use.layout is not None and use.through:
-            lengths[use.module] = what.scheme.std(use.layout) * math.sqrt(use.layout.fan_in)
-        if what.target is not None:
-            wanted[name] = what.target
-    for name, part in later:
-        given = others.given(name, part, lengths)
-        if given is not None:
-            rows.append(anatomy.row(name, *given))
-            if part is Part.MAGNITUDE:
-                _hand_over(anatomy, name, wanted)
-    order = {name: place for place, name in enumerate(anatomy.parameters)}
-    return tuple(sorted(rows, key=lambda row: order[row.parameter])), wanted
-
-
-def _hand_over(anatomy: Anatomy, length: str, wanted: dict[str, float]) -> None:
-    """The length sets the scale of a weight that is normed: its target is the length's."""
-    use = anatomy.main_use(length)
-    for weight in anatomy.weights:
-        if use is not None and weight.module == use.module and weight.parameter in wanted:
-            wanted[length] = wanted.pop(weight.parameter)
-            return
-
-
-def _with_biases(anatomy: Anatomy, wanted: dict[str, float]) -> dict[str, float]:
-    """Scales of signals, those of heads with what the bias adds; for a model that is drawn."""
-    made = dict(wanted)
-    for head in heads_of(anatomy):
-        name = head.weight.parameter
-        if head.bias is not None and head.bias not in anatomy.frozen and name in made:
-            bias = anatomy.parameters[head.bias].detach().double()
-            made[name] = math.hypot(made[name], float(bias.square().mean().sqrt()))
-    return made
-
-
-def _unbiased(anatomy: Anatomy, row: Row) -> Row:
-    use = anatomy.main_use(row.parameter)
-    is_bias = use is not None and use.role == "bias" and use.feeds_output
-    return replace(row, scheme=zeros()) if is_bias else row
-
-
-def _times(row: Row, factor: float) -> Row:
-    if factor == 1.0:
-        return row
-    scheme = row.scheme
-    if isinstance(scheme, constant):
-        made: Any = constant(scheme.value * factor)
-    elif isinstance(scheme, scaled):
-        made = scaled(scheme.base, _rounded(scheme.factor * factor))
-    else:
-        made = scaled(scheme, _rounded(factor))
-    return replace(row, scheme=made, reason=f"{row.reason}; times {factor:.3g}, as measured")
-
-
-def _rounded(factor: float) -> float:
-    """To four digits: more would only look exact."""
-    return float(f"{factor:.4g}")
-
-
-def _measured(row: Row, plain: Row, shown: Observation, wanted: float | None) -> Row:
-    """With what the pass showed; the plain row where a correction had no effect.
-
-    The scale of a weight that is divided by its own norm on the way, as by spectral_norm, is
-    not that of its parameter.
-    """
-    roles = {"weight", "table", "magnitude"}
-    uses = [use for use in shown.uses_of(row.parameter) if use.role in roles]
-    signals = {signal.name: signal for signal in shown.signals}
-    seen = [(use, signals[use.signal]) for use in uses if use.signal in signals]
-    if not seen:
-        return row
-    # At the first step of a recurrent network the state may be 0.
-    use, signal = next((one for one in seen if one[1].forward.rms > 0), seen[0])
-    if use.through and wanted is not None and not 0.8 < signal.forward.rms / wanted < 1.25:
-        said = f"{plain.reason}; {', '.join(use.through)} sets the scale of its signal"
-        row, wanted = replace(plain, reason=said), None
-    predicted = wanted
-    told = use.role == "weight" and not use.through and not use.recurrent
-    if predicted is None and told and signal.entering and row.layout is not None:
-        predicted = signal.entering * row.std * math.sqrt(row.layout.fan_in)
-    if predicted is None and use.role == "table":
-        predicted = row.std
-    return replace(
-        row, predicted=None if predicted is None else _rounded(predicted),
-        measured=_rounded(signal.forward.rms),
-        gradient=None if signal.gradient is None else _rounded(signal.gradient.rms),
-    )  # fmt: skip
 
 
 def _notes(shown: Observation, rows: Iterable[Row]) -> tuple[str, ...]:
@@ -244,7 +131,7 @@ def _notes(shown: Observation, rows: Iterable[Row]) -> tuple[str, ...]:
             "batch, so that their scale could not be measured"
         )
     gradients = [row.gradient for row in named.values() if row.gradient]
-    if len(gradients) > 1:
-        spread = max(gradients) / min(gradients)
-        notes.append(f"gradients of signals span a factor of {spread:.3g} over the weights")
+    spread = max(gradients, default=1.0) / min(gradients, default=1.0)
+    if spread > _WIDE:
+        notes.append(f"gradients of signals differ by a factor of {spread:.3g} over the weights")
     return tuple(notes)
