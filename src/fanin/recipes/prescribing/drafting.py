@@ -8,6 +8,7 @@ from dataclasses import replace
 from fanin.recipes.plans.row import Row
 from fanin.recipes.prescribing.others import Others
 from fanin.recipes.prescribing.outputs import Outputs
+from fanin.recipes.prescribing.tables import Tables
 from fanin.recipes.prescribing.weights import Weights
 from fanin.recipes.reading.anatomy import Anatomy, Part
 from fanin.recipes.reading.heads import heads_of
@@ -17,7 +18,8 @@ from fanin.schemes.filling import FLOATS
 
 def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[str, float]]:
     """The rows by rule, and the scale that signals are to have."""
-    weights, others = Weights(anatomy, outputs), Others(anatomy, outputs)
+    weights, tables = Weights(anatomy, outputs), Tables(anatomy)
+    others = Others(anatomy, outputs)
     rows: list[Row] = []
     wanted: dict[str, float] = {}
     lengths: dict[str, float] = {}
@@ -31,7 +33,7 @@ def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[s
         if part not in {Part.WEIGHT, Part.TABLE}:
             later.append((name, part))
             continue
-        what = weights.weight(use) if part is Part.WEIGHT else weights.table(use)
+        what = weights.weight(use) if part is Part.WEIGHT else tables.table(use)
         rows.append(anatomy.row(name, what.scheme, what.reason, what.source))
         if use.layout is not None and use.through:
             lengths[use.module] = what.scheme.std(use.layout) * math.sqrt(use.layout.fan_in)
