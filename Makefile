@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench sweep corpus score limits clean
+.PHONY: help demo test bench sweep corpus score limits recommend clean
 
 help:
 	@echo "make demo   compare initializations on real data and write a page"
@@ -13,6 +13,7 @@ help:
 	@echo "make sweep  observe every model of the zoo and write docs/coverage.md"
 	@echo "make corpus label by training the networks of the corpus that have no label"
 	@echo "make score  what fanin.check says of the corpus (half a minute)"
+	@echo "make recommend  train 111 networks from fanin.recommend and its rivals (half an hour)"
 	@echo "make limits judge the limits of fanin.check by their trainings (seconds)"
 
 $(STAMP): pyproject.toml constraints.txt scripts/install
@@ -41,6 +42,9 @@ score: $(STAMP)
 
 limits: $(STAMP)
 	@$(BIN)/python -m benchmarks.limits
+
+recommend: $(STAMP)
+	@$(BIN)/python -m benchmarks.recommend.steps --recipes default,auto,lsuv,he_normal --rates 1e-3,3e-3,1e-2,3e-4
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

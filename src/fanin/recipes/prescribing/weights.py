@@ -18,6 +18,7 @@ from fanin.recipes.prescribing.recurrence import RECURRENT, of_recurrent_layer, 
 from fanin.recipes.prescribing.tables import Tables
 from fanin.recipes.reading.anatomy import Anatomy
 from fanin.recipes.reading.heads import goes_on
+from fanin.recipes.reading.ways import Ways
 from fanin.schemes import (
     Scheme,
     looks_linear,
@@ -53,6 +54,7 @@ class Weights:
         self._links = Chains(anatomy).links
         self._last = anatomy.last_weights()
         self._tables = Tables(anatomy)
+        self._ways = Ways(anatomy.observation)
         self._training = anatomy.observation.training
 
     def weight(self, use: Use) -> Prescription:
@@ -187,7 +189,10 @@ class Weights:
         """
         if use.norm_after is not None and use.norm_after.op == "batch_norm" and not self._training:
             return False
-        return bool(use.regions) and all(one.ends == "norm" and not one.ops for one in use.regions)
+        after = self._ways.after.get(use.signal or "", ())
+        kinds = {self._ways.steps[name].kind for name in after if name in self._ways.steps}
+        # A region tells of one way on where several start from the same numbers.
+        return kinds == {"norm"} and all(one.ends == "norm" and not one.ops for one in use.regions)
 
     def _sensitivity(self, use: Use) -> float | None:
         """Of what follows, to a signal of RMS 1."""
