@@ -5,11 +5,28 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
+import attrs
+
 from fanin.observation.records import Branch, Use
 from fanin.recipes.prescribing.prescription import Prescription
 from fanin.recipes.reading.anatomy import Anatomy, Part
 from fanin.recipes.reading.ways import Ways
 from fanin.schemes import normal
+
+
+@attrs.frozen
+class Stream:
+    """A signal that residual branches are added to.
+
+    Args:
+        scale: its RMS at the start.
+        of_table: it starts from rows of a table.
+        is_normed: every sum goes through a norm (post-norm).
+    """
+
+    scale: float
+    of_table: bool
+    is_normed: bool
 
 
 class Tables:
@@ -78,24 +95,27 @@ class Tables:
                     stack.append(after)
         return frozenset(found)
 
-    def scale_of_stream(self, branch: Branch) -> float:
-        """RMS of the signal that the branches of a stream are added to, at its start."""
+    def stream_of(self, branch: Branch) -> Stream:
+        """The signal that a branch is added to, where it starts."""
         first = next(stream for stream in self._anatomy.streams if branch in stream)[0]
-        stack, seen, tables = [first.start], set(), []
+        stack, seen, scales, tables = [first.start], set(), [], False
         while stack:
             at = stack.pop()
             step = self._ways.steps.get(at)
             if at in seen or step is None:
                 continue
             seen.add(at)
-            if step.kind in {"weight", "norm"}:
-                tied = [name for name in step.parameters if name in self._tied]
-                if not tied or step.kind == "norm":
-                    return 1.0
-                tables.append(1 / math.sqrt(self._anatomy.parameters[tied[0]].shape[-1]))
+            if step.kind != "weight":
+                scales += [1.0] if step.kind == "norm" else []
+                stack.extend(self._ways.before.get(at, ()))
                 continue
-            stack.extend(self._ways.before.get(at, ()))
-        return max(tables, default=1.0)
+            tied = [name for name in step.parameters if name in self._tied]
+            width = self._anatomy.parameters[tied[0]].shape[-1] if tied else 1
+            scales.append(1 / math.sqrt(width))
+            tables |= step.op in {"embedding", "embedding_bag"}
+        after = {self._ways.steps[name].kind for name in self._ways.after.get(branch.join, ())
+                 if name in self._ways.steps}  # fmt: skip
+        return Stream(max(scales, default=1.0), tables, is_normed=after == {"norm"})
 
 
 _TABLE = "PyTorch, torch.nn.Embedding: N(0, 1)"

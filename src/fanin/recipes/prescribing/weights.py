@@ -36,6 +36,9 @@ _SCALE_FREE = 0.3
 """Gain of a weight before a norm: only the ratio of a step to the weight counts, and smaller
 weights learn sooner at the same rate (benchmarks/recommend)."""
 
+_SUM_OF_BRANCHES = 1.5
+"""RMS of what all branches of a stream add, over that of the stream (benchmarks/recommend)."""
+
 _PERIODS = 25.0
 """Sensitivity of a function that runs through several periods: sin(w z) has w^2 / 2 and more."""
 
@@ -82,14 +85,21 @@ class Weights:
         base, _ = self._base(use)
         if self._is_normed(use):
             return self._scale_free(use)
-        factor = self._tables.scale_of_stream(branch) / math.sqrt(number)
-        return Prescription(
-            scaled(base, factor) if factor != 1 else base,
-            f"last weight of one of {number} branches: over sqrt({number}), so that their sum "
-            "adds as much as one",
-            _GPT2,
-            None if use.attention else factor,
+        stream = self._tables.stream_of(branch)
+        # Rows of a table are all that is known of a token: branches are not to drown them.
+        total = 1.0 if stream.of_table or stream.is_normed else _SUM_OF_BRANCHES
+        factor = min(1.0, total / math.sqrt(number))
+        adds = f"adds {total:g} times as much as the signal that they are added to"
+        said = (
+            f"last weight of one of {number} branches: times {factor:.3g}, so that their sum {adds}"
         )
+        if factor == 1.0:
+            said = f"last weight of one of {number} branches, too few to be scaled down"
+        factor *= stream.scale
+        return Prescription(
+            scaled(base, factor) if factor != 1 else base, said, _GPT2,
+            None if use.attention else factor,
+        )  # fmt: skip
 
     def _head(self, use: Use, layout: Layout) -> Prescription:
         scale, said, source = self._outputs.scale(use)
