@@ -97,7 +97,8 @@ class Tables:
 
     def stream_of(self, branch: Branch) -> Stream:
         """The signal that a branch is added to, where it starts."""
-        first = next(stream for stream in self._anatomy.streams if branch in stream)[0]
+        branches = next(stream for stream in self._anatomy.streams if branch in stream)
+        first = branches[0]
         stack, seen, scales, tables = [first.start], set(), [], False
         while stack:
             at = stack.pop()
@@ -113,9 +114,10 @@ class Tables:
             width = self._anatomy.parameters[tied[0]].shape[-1] if tied else 1
             scales.append(1 / math.sqrt(width))
             tables |= step.op in {"embedding", "embedding_bag"}
-        after = {self._ways.steps[name].kind for name in self._ways.after.get(branch.join, ())
-                 if name in self._ways.steps}  # fmt: skip
-        return Stream(max(scales, default=1.0), tables, is_normed=after == {"norm"})
+        after = self._ways.after.get(first.join, ())
+        kinds = {self._ways.steps[name].kind for name in after if name in self._ways.steps}
+        is_normed = len(branches) > 1 and kinds == {"norm"}  # not by the last norm of all
+        return Stream(max(scales, default=1.0), tables, is_normed=is_normed)
 
 
 _TABLE = "PyTorch, torch.nn.Embedding: N(0, 1)"

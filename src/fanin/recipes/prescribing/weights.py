@@ -86,8 +86,10 @@ class Weights:
         if self._is_normed(use):
             return self._scale_free(use)
         stream = self._tables.stream_of(branch)
-        # Rows of a table are all that is known of a token: branches are not to drown them.
-        total = 1.0 if stream.of_table or stream.is_normed else _SUM_OF_BRANCHES
+        # Rows of a table are all that is known of a token: branches are not to drown them. What a
+        # block that runs several times adds is alike each time, and sums to more.
+        is_small = stream.of_table or stream.is_normed or use.calls > 1
+        total = 1.0 if is_small else _SUM_OF_BRANCHES
         factor = min(1.0, total / math.sqrt(number))
         adds = f"adds {total:g} times as much as the signal that they are added to"
         said = (
