@@ -16,7 +16,7 @@ from fanin.observation.observed import Observation
 from fanin.recipes.plans.plan import Plan
 from fanin.recipes.plans.row import Row
 from fanin.recipes.plans.writer import write
-from fanin.recipes.prescribing.drafting import drafted, with_biases
+from fanin.recipes.prescribing.drafting import drafted, unbiased, with_biases
 from fanin.recipes.prescribing.measuring import (
     explained,
     factors_of,
@@ -39,7 +39,7 @@ and narrow networks add up (20 convolutions of 16 channels: a factor 3.3 off, th
 _WIDE = 100.0
 """Factor between gradients that is worth a sentence."""
 
-_LARGE = 10_000_000
+_LARGE = 200_000
 """Parameters from which on one draw is enough, as wide layers have less chance in them."""
 
 
@@ -54,7 +54,7 @@ def recommend(
 
     One pass says which operation uses each parameter, what precedes and follows it, and where
     residual branches, norms, attention and heads are; rules with sources choose the schemes.
-    Three more (one for a model of 10 million parameters and more) run with weights drawn so (the
+    Three more (one for a model of 200,000 parameters and more) run with weights drawn so (the
     model is as before afterwards, bit for bit) and tell what is left in the mean between the
     scale of each signal and the one that was meant, which is taken out. A last one measures what
     the plan gives.
@@ -96,7 +96,10 @@ def recommend(
             """The rows corrected, which of them could be, and a pass with their weights."""
             factors = factors_of(anatomy, rows, inputs, wanted, draws)
             corrected = [times(row, factors.get(row.parameter, 1.0)) for row in rows]
-            write(corrected, model, _SEED, kept=others_than(anatomy, rows))
+            drawn = {row.parameter: unbiased(anatomy, row) for row in rows}
+            there = len(draws) == 1
+            changed = [row for row in corrected if not there or row != drawn[row.parameter]]
+            write(changed, model, _SEED, kept=others_than(anatomy, changed))
             return corrected, set(factors), observe(model, inputs, targets, loss=loss)
 
         corrected, met, shown = shown_with(rows)

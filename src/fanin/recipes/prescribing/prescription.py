@@ -10,7 +10,7 @@ from fanin.fans import Layout
 from fanin.observation.records import Use
 from fanin.schemes import Scheme, he_normal, lecun_normal, orthogonal, variance_scaling
 
-_LARGEST_ORTHOGONAL = 2**19
+_LARGEST_ORTHOGONAL = 2**16
 """Elements; wider weights are near enough to orthogonal, and a factorization costs passes."""
 
 
