@@ -30,7 +30,7 @@ def test_the_list_as_json(fanin_here: Fanin) -> None:
         assert one["use"], one["name"]
         assert one["citation"], one["name"]
         assert one["needs"] in {"model", "inputs", "targets"}
-        assert all(ALIASES[alias] == one["name"] for alias in one["aliases"])
+        assert all(ALIASES[alias].startswith(one["name"]) for alias in one["aliases"])
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -72,7 +72,7 @@ def test_a_name_is_read_as_init_reads_it(fanin_here: Fanin) -> None:
     for name in ("GPT2", "gpt2:0.01", "gpt-2"[:3] + "2"):
         assert fanin_here("recipes", "show", name).stdout.startswith("gpt2\n")
     for alias, name in ALIASES.items():
-        assert fanin_here("recipes", "show", alias).stdout.startswith(name)
+        assert fanin_here("recipes", "show", alias).stdout.startswith(name.partition(":")[0])
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def _known(text: str) -> str:
     from fanin.schemes import names
 
     key = text.partition(":")[0].strip().lower().replace("-", "_")
-    key = ALIASES.get(key, key)
+    key = ALIASES.get(key, key).partition(":")[0]
     if key in recipe_names():
         return key
     if key in names() or key in SCHEME_ALIASES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Union
+from typing import Any, Final, TypeVar, Union
 
 from torch import nn
 
@@ -26,6 +26,7 @@ ENTRY_POINTS: Final = "fanin.recipes"
 """The group under which a package registers recipes of its own: name = "package.module:recipe"."""
 
 Factory = Callable[..., Recipe]
+AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
 
 def as_recipe(recipe: RecipeLike) -> Recipe:
@@ -105,6 +106,8 @@ def _registered() -> Mapping[str, EntryPoint]:
 def _named(text: str) -> Recipe:
     name, colon, argument = text.strip().partition(":")
     key = name.strip().lower().replace("-", "_")
+    if not colon:
+        key, colon, argument = RECIPE_ALIASES.get(key, key).partition(":")
     key = RECIPE_ALIASES.get(key, key)
     if key in recipe_names():
         return _made(key, recipe_factory(key), argument if colon else None)
@@ -121,18 +124,24 @@ def _made(name: str, factory: Factory, argument: str | None) -> Recipe:
         _require_no_arguments(name, factory, word)
         made = factory()
     else:
-        if word is None or not hasattr(factory, "from_number"):
+        if word is not None and hasattr(factory, "from_text"):
+            made = factory.from_text(argument)
+        elif word is not None and hasattr(factory, "from_number"):
+            made = factory.from_number(_number(name, word, argument))
+        else:
             raise InputError(f"recipe {name!r} takes no argument, got '{name}:{argument}'")
-        try:
-            number = float(argument)
-        except ValueError:
-            raise InputError(
-                f"the {word} of recipe {name!r} must be a number, got {argument!r}"
-            ) from None
-        made = factory.from_number(number)
     if isinstance(made, type) or not isinstance(made, Recipe):
         raise InputError(f"recipe {name!r} made a {type(made).__name__}, which is no recipe")
     return made
+
+
+def _number(name: str, word: str, argument: str) -> float:
+    try:
+        return float(argument)
+    except ValueError:
+        raise InputError(
+            f"the {word} of recipe {name!r} must be a number, got {argument!r}"
+        ) from None
 
 
 def _require_no_arguments(name: str, factory: Factory, word: str | None) -> None:
@@ -151,7 +160,7 @@ def _require_no_arguments(name: str, factory: Factory, word: str | None) -> None
 
 
 def init_(
-    model: nn.Module,
+    model: AnyModel,
     recipe: RecipeLike = "auto",
     *,
     inputs: object = None,
@@ -159,7 +168,7 @@ def init_(
     loss: Callable[..., Any] | None = None,
     seed: int = 0,
     unmatched: str = "error",
-) -> nn.Module:
+) -> AnyModel:
     """Initialise a whole model in place, all or nothing, and return it.
 
     Every parameter is drawn from the noise of (seed, its name): adding a layer changes no
@@ -202,4 +211,5 @@ def init_(
     checked_seed(seed)
     batch = Batch(inputs, targets, loss)
     plan = planned(as_recipe(recipe), model, batch, seed=seed)
-    return plan.init_(model, seed, unmatched=unmatched)
+    plan.init_(model, seed, unmatched=unmatched)
+    return model

@@ -84,7 +84,7 @@ def facts(name: str) -> Facts:
     argument = said("argument") or None
     return Facts(
         name,
-        tuple(alias for alias, known in ALIASES.items() if known == name),
+        tuple(alias for alias, known in ALIASES.items() if known.partition(":")[0] == name),
         needs,
         said("rule") or _first_line(factory),
         said("use"),

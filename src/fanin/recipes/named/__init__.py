@@ -46,6 +46,7 @@ ALIASES: Final = MappingProxyType(
         "completep": "complete_p",
         "mu_p": "mup",
         "salimans": "data_dependent",
+        "krahenbuhl": "data_dependent:krahenbuhl",
         "nfnet": "nf",
         "tfixup": "t_fixup",
         "fresh_head": "transfer",
