@@ -335,5 +335,5 @@ def test_the_form_goes_by_name(text):
 
 def test_the_other_form_goes_by_name_too_and_a_slip_is_told():
     assert as_recipe("salimans") == as_recipe("data_dependent:salimans") == data_dependent()
-    with pytest.raises(InputError, match="no form is called .* Did you mean krahenbuhl"):
+    with pytest.raises(InputError, match=r"no form is called .* Did you mean krahenbuhl"):
         as_recipe("data_dependent:kraehenbuhl")

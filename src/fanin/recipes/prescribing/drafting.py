@@ -10,10 +10,13 @@ from fanin.recipes.prescribing.others import Others
 from fanin.recipes.prescribing.outputs import Outputs
 from fanin.recipes.prescribing.tables import Tables
 from fanin.recipes.prescribing.weights import Weights
+from fanin.recipes.reading.adapters import pairs_of
 from fanin.recipes.reading.anatomy import Anatomy, Part
 from fanin.recipes.reading.heads import heads_of
-from fanin.schemes import zeros
+from fanin.schemes import Scheme, torch_default, zeros
 from fanin.schemes.filling import FLOATS
+
+_LORA = "Hu et al. LoRA. 2021. arXiv:2106.09685. Section 4.1; loralib/layers.py"
 
 
 def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[str, float]]:
@@ -24,6 +27,7 @@ def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[s
     wanted: dict[str, float] = {}
     lengths: dict[str, float] = {}
     later: list[tuple[str, Part]] = []
+    adapters = _adapters(anatomy)
     for name in anatomy.parameters:
         use, part = anatomy.main_use(name), anatomy.part(name)
         if name in anatomy.frozen or use is None or part is Part.UNKNOWN:
@@ -32,6 +36,9 @@ def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[s
             continue  # no scheme draws it, as complex numbers
         if part not in {Part.WEIGHT, Part.TABLE}:
             later.append((name, part))
+            continue
+        if name in adapters:
+            rows.append(anatomy.row(name, *adapters[name], _LORA))
             continue
         what = weights.weight(use) if part is Part.WEIGHT else tables.table(use)
         rows.append(anatomy.row(name, what.scheme, what.reason, what.source))
@@ -47,6 +54,20 @@ def drafted(anatomy: Anatomy, outputs: Outputs) -> tuple[tuple[Row, ...], dict[s
                 _hand_over(anatomy, name, wanted)
     order = {name: place for place, name in enumerate(anatomy.parameters)}
     return tuple(sorted(rows, key=lambda row: order[row.parameter])), wanted
+
+
+def _adapters(anatomy: Anatomy) -> dict[str, tuple[Scheme, str]]:
+    """Scheme and reason of adapters beside frozen weights, whose output is to stay as it is."""
+    made: dict[str, tuple[Scheme, str]] = {}
+    for pair in pairs_of(anatomy):
+        if pair.beside in anatomy.frozen:
+            rank = f"rank {pair.up.fan_in:g}, beside the frozen {pair.beside!r}"
+            made[pair.down.parameter] = (torch_default(), f"A of an adapter of {rank}")
+            made[pair.up.parameter] = (
+                zeros(),
+                f"B of an adapter of {rank}, whose output is unchanged at the start",
+            )
+    return made
 
 
 def _hand_over(anatomy: Anatomy, length: str, wanted: dict[str, float]) -> None:
