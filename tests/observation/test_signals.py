@@ -386,3 +386,16 @@ class TestObjective:
         seen = observe(classifier(), torch.randn(6, 8), loss=lambda output: output.square().mean())
         assert seen.objective.kind == "given"
         assert seen.objective.classes is None
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-18, 1e-22, 1e-30])
+def test_scales_whose_squares_single_precision_does_not_hold_are_measured(scale: float) -> None:
+    model = nn.Sequential(nn.Linear(8, 16, bias=False), nn.Linear(16, 4, bias=False))
+    x = torch.randn(32, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        model[0].weight.mul_(scale)
+    seen = observe(model, x)
+    expected = float(model[0](x).detach().double().square().mean().sqrt())
+    assert seen.signal("0.weight").forward.rms == pytest.approx(expected, rel=1e-5)
+    gradients = {one.name: one.gradient_rms for one in seen.parameters}
+    assert 0 < gradients["1.weight"] < 1e3 * scale

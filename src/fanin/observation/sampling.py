@@ -32,6 +32,8 @@ _MOST_UNITS: Final = 1024
 _MOST_EXAMPLES: Final = 64
 _CONVOLUTION: Final = re.compile(r"conv(?:_transpose)?([123])d")
 _HALF: Final = frozenset({torch.float16, torch.bfloat16})
+# Below it the squares of single precision, which a sum of squares adds up, fall to zero.
+_LEAST: Final = 1e-15
 _CHANNELS_FIRST: Final = frozenset({"batch_norm", "group_norm", "instance_norm"})
 _MEASURED: Final = WEIGHT_OPS | NORMS | ATTENTIONS
 _SOFTMAXES: Final = SOFTMAXES | ATTENTIONS
@@ -192,7 +194,7 @@ def rms_of(tensors: Sequence[Tensor]) -> list[float | None]:
                 found.append(None)
                 continue
             norm = math.inf if one.dtype in _HALF else float(next(quick))
-            if not math.isfinite(norm):
+            if not _LEAST < norm < math.inf:
                 norm = norm_of(one)[0]
             found.append(norm / math.sqrt(one.numel()))
         return found
@@ -228,7 +230,7 @@ def norm_of(plain: Tensor) -> tuple[float, int]:
     else:
         half = torch.float32 if plain.dtype in _HALF else None
         norm = float(torch.linalg.vector_norm(plain, dtype=half))
-    if math.isfinite(norm):
+    if _LEAST < norm < math.inf:
         return norm, 0
     nonfinite = plain.numel() - int(torch.isfinite(plain).sum())
     if not nonfinite:
