@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import fanin
 from tests.diagnosis.networks import (
     CLASSES,
     FEATURES,
@@ -314,3 +315,16 @@ def test_two_streams_one_of_which_fades() -> None:
         h=nn.Linear(32, CLASSES),
     )  # fmt: skip
     assert "exploding" not in kinds(checked(lambda: classified(model())))
+
+
+# Squares of such signals fall to zero in single precision.
+@pytest.mark.parametrize("std", [0.002, 0.01, 0.02, 0.05])
+def test_small_weights_in_depth_are_named_as_vanishing_not_as_dead(std: float) -> None:
+    layers: list[nn.Module] = []
+    for _ in range(20):
+        layers += [nn.Linear(64, 64), nn.ReLU()]
+    model = fanin.init_(nn.Sequential(*layers, nn.Linear(64, 10)), f"normal:{std}")
+    x = torch.randn(128, 64, generator=torch.Generator().manual_seed(0))
+    report = fanin.check(model, x, torch.arange(128) % 10, loss=F.cross_entropy)
+    assert [finding.kind for finding in report.findings] == ["vanishing"], report.findings
+    assert report.findings[0].where[0] == "0.weight"

@@ -149,7 +149,7 @@ def _entering(call: Call, operands: Sequence[Tensor]) -> float | None:
                 return None
             flat = plain.reshape(-1) if plain.is_contiguous() else plain.flatten()
             sample = flat[:: max(1, flat.numel() // _SAMPLE_OF_GRADIENT) | 1].float()
-            return math.sqrt(float(torch.dot(sample, sample)) / len(sample))
+            return norm_of(sample)[0] / math.sqrt(len(sample))
     return None
 
 
