@@ -5,6 +5,7 @@ runs, ``matching`` says which operation reads each parameter and as what (``slot
 ``operations`` is the only table of operations), ``dataflow`` leaves out what is elementwise
 (``regions`` knows it by replaying it) and shows ``branches``, ``roles`` and packed weights,
 ``coverage`` proves that no path was overlooked, and ``sampling`` and ``statistics`` measure.
+``observer`` puts this together; ``observing`` judges parameters as well, ``outlining`` does not.
 ``restoring`` leaves no trace of all that.
 """
 

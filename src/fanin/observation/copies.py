@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 _INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _HOLDERS = 3  # the tensor, the handle that is taken of it here, and the storage as Python sees it
@@ -138,6 +139,24 @@ class TensorCopy:
             self._bits = None
             if not self._was_shared:
                 self._tensor.data_ptr()
+
+
+def give_fresh_memory(tensor: Tensor) -> None:
+    """Spare the copy of numbers that are to be overwritten, of a tensor that is ``untouched``.
+
+    Its old memory is put back in the end. Where somebody else may look at that memory, or it
+    is not the CPU's, the tensor keeps it.
+    """
+    if (
+        type(tensor) is Parameter
+        and tensor.is_cpu
+        and tensor.layout is torch.strided
+        and not tensor.is_inference()
+        and _holders is not None
+        and _holders(tensor.untyped_storage()._cdata) == _HOLDERS  # noqa: SLF001 - as above
+    ):
+        with torch.inference_mode(False):  # memory made in it cannot be trained
+            tensor.data = torch.empty_like(tensor.data)
 
 
 def _without_repetition(tensor: Tensor) -> Tensor:

@@ -58,6 +58,11 @@ class Ownership:
                 if following is not None and not hasattr(following, "variable")
             )
 
+    def nodes(self, calls: Iterable[Call]) -> list[Any]:
+        """All that belong to some calls."""
+        wanted = {call.index for call in calls}
+        return [node for node, call in self._owners.items() if call.index in wanted]
+
     def reached(self, node: Any) -> list[Value]:
         """The values that an unseen node reads, as far as calls are known that made them."""
         found: dict[int, Value] = {}

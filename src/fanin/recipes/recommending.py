@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,19 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from fanin.observation import observe, untouched
+from fanin.observation import untouched
+from fanin.observation.copies import give_fresh_memory
 from fanin.observation.observed import Observation
+from fanin.observation.outlining import measure, outline
 from fanin.recipes.plans.plan import Plan
 from fanin.recipes.plans.row import Row
-from fanin.recipes.plans.writer import write
+from fanin.recipes.plans.writer import overwrite
 from fanin.recipes.prescribing.drafting import drafted, unbiased, with_biases
 from fanin.recipes.prescribing.measuring import (
     explained,
     factors_of,
     measured,
     one_thread,
-    others_than,
     times,
     without_effect,
 )
@@ -85,12 +87,25 @@ def recommend(
         >>> _ = plan.init_(model, seed=0)
     """
     is_large = isinstance(model, nn.Module) and _size(model) >= _LARGE
-    with untouched(model), one_thread(wanted=not is_large):
-        _seed_generators()
-        anatomy = Anatomy(model, observe(model, inputs, targets, loss=loss))
+    with _seeded(), one_thread(wanted=not is_large):
+        anatomy = Anatomy(model, outline(model, inputs, targets, loss=loss))
+        return _corrected(anatomy, inputs, targets, loss, _DRAWS[: 1 if is_large else None])
+
+
+def _corrected(
+    anatomy: Anatomy,
+    inputs: object,
+    targets: object,
+    loss: Callable[..., Any] | None,
+    draws: Sequence[int],
+) -> Plan:
+    """The plan by rule, with what measurement takes out."""
+    model = anatomy.model
+    with untouched(model):
         outputs = Outputs(anatomy, targets)
         rows, wanted = drafted(anatomy, outputs)
-        draws = _DRAWS[: 1 if is_large else None]
+        for row in rows:
+            give_fresh_memory(anatomy.parameters[row.parameter])
 
         def shown_with(rows: tuple[Row, ...]) -> tuple[list[Row], set[str], Observation]:
             """The rows corrected, which of them could be, and a pass with their weights."""
@@ -99,8 +114,8 @@ def recommend(
             drawn = {row.parameter: unbiased(anatomy, row) for row in rows}
             there = len(draws) == 1
             changed = [row for row in corrected if not there or row != drawn[row.parameter]]
-            write(changed, model, _SEED, kept=others_than(anatomy, changed))
-            return corrected, set(factors), observe(model, inputs, targets, loss=loss)
+            overwrite(changed, model, _SEED)
+            return corrected, set(factors), measure(model, inputs, targets, loss=loss)
 
         corrected, met, shown = shown_with(rows)
         stubborn = without_effect(corrected, shown, {name: wanted[name] for name in met})
@@ -117,11 +132,14 @@ def _size(model: nn.Module) -> int:
     return sum(one.numel() for one in model.parameters() if not is_lazy(one))
 
 
-def _seed_generators() -> None:
+@contextmanager
+def _seeded() -> Iterator[None]:
     """So that dropout and what else is drawn in a forward pass is the same in every call."""
-    torch.manual_seed(_SEED)
-    np.random.seed(_SEED)  # noqa: NPY002 - the global one, which models draw from
-    random.seed(_SEED)
+    with untouched(nn.Module()):  # the generators alone; each pass sees to the model
+        torch.manual_seed(_SEED)
+        np.random.seed(_SEED)  # noqa: NPY002 - the global one, which models draw from
+        random.seed(_SEED)
+        yield
 
 
 def _notes(shown: Observation, rows: Iterable[Row]) -> tuple[str, ...]:

@@ -27,17 +27,9 @@ def write(rows: Sequence[Row], model: nn.Module, seed: int, *, kept: Collection[
         ModelError: naming the parameter and what is wrong with it.
         InputError: a seed that is no integer.
     """
-    checked_seed(seed)
     parameters = dict(model.named_parameters())
     _require_same_names(rows, kept, parameters)
-    names = noise_names(parameters)
-    for row in rows:
-        _require_writable(row, parameters[row.parameter])
-    _require_apart(parameters)
-
-    def draw(row: Row) -> None:
-        _draw(row, parameters[row.parameter], seed, names[row.parameter])
-
+    draw = _checked(rows, parameters, seed)
     certain: list[Row] = []
     risky: list[Row] = []
     for row in rows:
@@ -52,6 +44,36 @@ def write(rows: Sequence[Row], model: nn.Module, seed: int, *, kept: Collection[
                 parameters[name].detach().copy_(values)
         raise
     _to_the_end(draw, certain)
+
+
+def overwrite(rows: Sequence[Row], model: nn.Module, seed: int) -> None:
+    """Draw the parameters of rows as ``write`` does, where the caller puts them back.
+
+    Nothing is kept for an undo; other parameters stay.
+
+    Raises:
+        ModelError: naming the parameter and what is wrong with it.
+        InputError: a seed that is no integer.
+    """
+    draw = _checked(rows, dict(model.named_parameters()), seed)
+    for row in rows:
+        draw(row)
+
+
+def _checked(
+    rows: Sequence[Row], parameters: Mapping[str, Tensor], seed: int
+) -> Callable[[Row], None]:
+    """What draws a row, once all that can be checked is checked."""
+    checked_seed(seed)
+    names = noise_names(parameters)
+    for row in rows:
+        _require_writable(row, parameters[row.parameter])
+    _require_apart(parameters)
+
+    def draw(row: Row) -> None:
+        _draw(row, parameters[row.parameter], seed, names[row.parameter])
+
+    return draw
 
 
 def _cannot_fail(row: Row, parameter: Tensor) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from fanin.observation.intervening import Site, intervene
@@ -68,7 +69,8 @@ def averaged(found: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
 
 def _factor(output: Tensor, target: float) -> float | None:
     """None where the output has no scale: it is 0, or not finite."""
-    size = float(output.detach().double().square().mean().sqrt())
+    norm = float(torch.linalg.vector_norm(output.detach(), dtype=torch.float64))
+    size = norm / math.sqrt(output.numel()) if output.numel() else math.nan
     if not (math.isfinite(size) and size > 0):
         return None
     factor = target / size

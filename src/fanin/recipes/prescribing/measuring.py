@@ -14,7 +14,7 @@ from fanin.observation.observed import Observation
 from fanin.observation.readouts import Signal
 from fanin.observation.records import Use
 from fanin.recipes.plans.row import Row
-from fanin.recipes.plans.writer import write
+from fanin.recipes.plans.writer import overwrite
 from fanin.recipes.prescribing.correction import averaged, corrections
 from fanin.recipes.prescribing.drafting import unbiased
 from fanin.recipes.reading.anatomy import Anatomy
@@ -43,15 +43,10 @@ def factors_of(
     # Biases of heads come last: a scale is measured without them.
     plain, found = [unbiased(anatomy, row) for row in rows], []
     for seed in draws:
-        write(plain, anatomy.model, seed, kept=others_than(anatomy, rows))
+        overwrite(plain, anatomy.model, seed)
         with one_thread():
             found.append(corrections(anatomy.model, inputs, wanted))
     return averaged(found)
-
-
-def others_than(anatomy: Anatomy, rows: Iterable[Row]) -> tuple[str, ...]:
-    made = {row.parameter for row in rows}
-    return tuple(name for name in anatomy.parameters if name not in made)
 
 
 def without_effect(
