@@ -4,11 +4,14 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench sweep corpus score limits recommend clean
+.PHONY: help demo test guide site links bench sweep corpus score limits recommend clean
 
 help:
 	@echo "make demo   compare initializations on real data and write a page"
 	@echo "make test   every check: lint, types, layers, tests, examples"
+	@echo "make guide  run every claim whole and keep its results (about ten minutes)"
+	@echo "make site   build the documentation in out/site"
+	@echo "make links  look at the links of the documentation to other sites (network)"
 	@echo "make bench  the benchmarks (about eight minutes)"
 	@echo "make sweep  observe every model of the zoo and write docs/coverage.md"
 	@echo "make corpus label by training the networks of the corpus that have no label"
@@ -24,6 +27,15 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@scripts/test
+
+guide: $(STAMP)
+	@$(BIN)/python scripts/record_guide.py
+
+site: $(STAMP)
+	@scripts/site
+
+links: $(STAMP)
+	@scripts/site --links
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/init.py

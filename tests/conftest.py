@@ -17,4 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 _workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 if _workers > 1:  # threads of one worker that wait for those of another cost more than they give
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // _workers))
+    _share = max(1, (os.cpu_count() or 1) // _workers)
+    torch.set_num_threads(_share)
+    os.environ.setdefault("OMP_NUM_THREADS", str(_share))  # of notebooks and commands, too

@@ -33,3 +33,22 @@ def test_the_commands_run(tmp_path: Path) -> None:
 
 def test_the_python_is_run_by_pytest() -> None:
     assert README.read_text().count("```python\n>>> ") >= 5
+
+
+def test_the_verdicts_shown_are_those_of_the_guide(tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "fanin", "guide"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    printed = [line.rstrip() for line in shown.splitlines()]
+    (block,) = (
+        found
+        for found in re.findall(r"```text\n(.*?)```", README.read_text(), flags=re.DOTALL)
+        if "3. Variance" in found
+    )
+    assert [line for line in block.splitlines() if line not in printed] == []
+    (count,) = (line.rstrip(".") for line in printed if " claims: " in line)
+    assert count in README.read_text()

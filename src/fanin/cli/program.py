@@ -17,6 +17,7 @@ _VERBS = {
     "check": "Say whether a model can train, and what to do where it cannot.",
     "compare": "Train one model from many recipes and say which is better.",
     "gain": "Gain of any activation: the scale that keeps its signal.",
+    "guide": "The textbook by experiment: claims, verdicts, exercises.",
     "init": "Initialise a model and write its weights.",
     "observe": "Show how a model uses each parameter, and its signals' scale.",
     "recipes": "List the recipes: rule, use, needs, source. Show one.",

@@ -1,5 +1,6 @@
 """Many trainings of one architecture as one batched program, and what they allow to be said."""
 
+from fanin.ensembles.architectures import ACTIVATIONS
 from fanin.ensembles.comparison import Comparison
 from fanin.ensembles.datasets import Dataset, load
 from fanin.ensembles.experiment import compare
@@ -9,6 +10,7 @@ from fanin.ensembles.training import Settings
 from fanin.ensembles.verdict import RankingRow
 
 __all__ = [
+    "ACTIVATIONS",
     "Comparison",
     "Curves",
     "Dataset",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from fanin.ensembles import Comparison
@@ -43,6 +43,15 @@ def page(comparisons: Sequence[Comparison], *, command: str | None = None) -> st
 
 def rendered(template: str, command: str | None, **values: object) -> str:
     """A page from its template; ``command`` gives it again."""
+    return _template(template).render(**values, command=command, versions=versions())
+
+
+def fragment(template: str, **values: object) -> str:
+    """A part of a page from its template."""
+    return _template(template).render(**values)
+
+
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("fanin.report", "templates"),
         autoescape=True,
@@ -50,7 +59,7 @@ def rendered(template: str, command: str | None, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(**values, command=command, versions=versions())
+    return environment.get_template(name)
 
 
 def framed_page(comparison: Comparison) -> str:
