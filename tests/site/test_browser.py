@@ -19,6 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from fanin.ensembles import Comparison
 from fanin.report import checks, observations, plans
 from tests.report import checks as reports
+from tests.report import guides
 from tests.report import observations as observed
 from tests.report import plans as planned
 from tests.report.conftest import comparison
@@ -30,19 +31,24 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(enc
 DESKTOP, PHONE = (1200, 900), (390, 844)
 PAGES = (
     "index", "tutorial", "how-to/choose_an_init", "findings/vanishing", "schemes/he_normal",
-    "recipes/gpt2", "reference/fanin.fans", "check",
+    "recipes/gpt2", "reference/fanin.fans", "check", "guide/index", "guide/03-variance",
+    "guide/choosing", "guide/exercises", "verdicts",
 )  # fmt: skip
 WRITERS: dict[str, Callable[[Path, Comparison], Any]] = {
     "check": lambda path, _: checks.write_page(reports.broken(), path),
     "recommend": lambda path, _: plans.write_page(planned.measured(), path),
     "observe": lambda path, _: observations.write_page(observed.transformer(3), path),
     "compare": lambda path, compared: compared.to_html(path),
+    "guide": lambda path, _: guides.write_index(path),
+    "chapter": lambda path, _: guides.write_chapter(path),
+    "choose": lambda path, _: guides.write_choices(path),
 }
 HOSTILE: dict[str, Callable[[Path, Comparison], Any]] = {
     "check": lambda path, _: checks.write_page(reports.hostile(), path),
     "recommend": lambda path, _: plans.write_page(planned.hostile(), path),
     "observe": lambda path, _: observations.write_page(observed.hostile(), path),
     "compare": WRITERS["compare"],
+    "claim": lambda path, _: guides.write_hostile(path),
 }
 
 
