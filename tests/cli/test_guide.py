@@ -43,16 +43,24 @@ def test_a_quick_run_writes_pages_and_is_then_the_user_s_verdict(fanin_here, fol
     shown = fanin_here("guide", "run", "he_keeps_relu", "symmetry", "--quick")
     assert shown.returncode == 0, shown.stderr
     assert "2 of 2 claims: 2 supported" in shown.stdout
-    assert "Page: fanin-guide/index.html" in shown.stdout
+    assert "Page: fanin-guide/symmetry.html" in shown.stdout
     pages = {path.name for path in (folder / "fanin-guide").glob("*.html")}
-    assert len(pages) == 1 + len(guide.all_chapters())
-    index = (folder / "fanin-guide" / "index.html").read_text()
-    assert "✓ supported?" in index
+    assert pages == {"he_keeps_relu.html", "symmetry.html"}
+    assert "✓ supported" in (folder / "fanin-guide" / "symmetry.html").read_text()
     listed = json.loads(fanin_here("guide", "--json").stdout)["claims"]
     assert {one["claim"] for one in listed if one["own"]} == {"he_keeps_relu", "symmetry"}
     assert all(one["quick"] for one in listed if one["own"])
     told = fanin_here("guide", "show", "symmetry").stdout
     assert "quick: fewer seeds" in told
+
+
+def test_a_guide_that_is_there_is_kept_true(fanin_here, folder: Path):
+    (folder / "fanin-guide").mkdir()
+    (folder / "fanin-guide" / "index.html").write_text("of an earlier run")
+    assert fanin_here("guide", "run", "he_keeps_relu", "--quick").returncode == 0
+    assert "✓ supported?" in (folder / "fanin-guide" / "index.html").read_text()
+    pages = {path.name for path in (folder / "fanin-guide").glob("*.html")}
+    assert pages == {"he_keeps_relu.html", "index.html", "07-he.html"}
 
 
 def test_a_changed_setting_changes_the_verdict_and_is_kept_apart(fanin_here, folder: Path):
@@ -128,5 +136,6 @@ def test_ctrl_c_keeps_what_was_finished_and_the_same_call_goes_on(folder: Path):
     kept = {path.stem for path in results.glob("*.json")}
     assert kept
     assert len(kept) < len(guide.all_claims())
-    assert (folder / "there" / "index.html").is_file()
+    pages = {path.name for path in (folder / "there").glob("*.html")}
+    assert len(pages) == 1 + len(guide.all_chapters())
     assert "Traceback" not in errors

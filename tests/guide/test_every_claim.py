@@ -18,7 +18,7 @@ PARTS = ("understanding", "techniques", "applying")
 SHORT: dict[str, Result] = {
     claim.name: result
     for claim in guide.all_claims()
-    if (result := recorded(claim)) is not None and result.seconds < 5
+    if (result := recorded(claim)) is not None and result.seconds < 2.5
 }
 
 

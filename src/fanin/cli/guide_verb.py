@@ -144,7 +144,7 @@ def run(
     as_json: bool,
     out: Path,
 ) -> None:
-    """Run claims, all without a name, and write the guide as pages.
+    """Run claims and write what came of them as pages: without a name all, and the whole guide.
 
     What was finished is kept: after Ctrl-C the same call goes on. With --set, the claim's page is
     written beside the guide, whose own verdict stays.
@@ -175,7 +175,7 @@ def run(
                 progress.line(guide_terminal.finished(result))
         except KeyboardInterrupt:
             interrupted = True
-    page = _pages(finished, settings, out)
+    page = _pages(finished, settings, out, whole=not names) if finished else None
     if as_json:
         results = [_plain(result.claim, result, own=True) for result in finished]
         click.echo(json.dumps({"schema": "fanin.guide/1", "results": results}, indent=1))
@@ -218,26 +218,27 @@ class _Progress:
             self._bar.console.print(text)
 
 
-def _pages(finished: list[Result], settings: dict[str, str], out: Path) -> Path | None:
-    """Pages of what was run; with what was changed only the claim's own."""
+def _pages(finished: list[Result], settings: dict[str, str], out: Path, *, whole: bool) -> Path:
+    """The guide, or a page for each claim that was named; a guide that is there is kept true."""
     from fanin.guide import all_chapters
     from fanin.report import guide_pages
+    from fanin.report.files import made
 
     call = shlex.join(["fanin", *sys.argv[1:]])
-    if settings:
-        if not finished:
-            return None
-        out.mkdir(parents=True, exist_ok=True)
-        page = out / f"{finished[0].claim.name}-changed.html"
-        return guide_pages.write_claim(finished[0], page, command=call)
-    claims = _claims()
-    results = {result.claim.name: result for result in finished}
-    for name, claim in claims.items():
-        if name not in results:
-            known = _known(claim, out)[0]
-            if known is not None:
-                results[name] = known
-    return guide_pages.write_pages(all_chapters(), claims, results, out, command=call)
+    page = made(out) / guide_pages.INDEX
+    if whole or (page.exists() and not settings):
+        claims = _claims()
+        results = {
+            name: known for name, claim in claims.items() if (known := _known(claim, out)[0])
+        }
+        ran = {result.claim.name for result in finished}
+        chapters = [one for one in all_chapters() if whole or ran & {*one.claims}]
+        guide_pages.write_pages(chapters, claims, results, out, command=call)
+    if not whole:
+        for result in finished:
+            page = out / f"{result.claim.name}{'-changed' if settings else ''}.html"
+            guide_pages.write_claim(result, page, command=call)
+    return page
 
 
 def _summary(finished: list[Result], total: int, *, interrupted: bool) -> None:

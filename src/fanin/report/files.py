@@ -28,6 +28,19 @@ def require_writable(path: str | Path) -> Path:
     return target
 
 
+def made(folder: Path) -> Path:
+    """The folder, made where it is absent.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+    return folder
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A name beside the target to write to; it takes the target's place at the end.

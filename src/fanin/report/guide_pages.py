@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fanin.errors import OutputError
-from fanin.guide import Chapter, Claim, Result
+from fanin.guide import Chapter, Claim, Result, all_chapters
 from fanin.report import guide_wording, markdown
-from fanin.report.files import replacing
+from fanin.report.files import made, replacing
 from fanin.report.page import inline, rendered
 
 INDEX = "index.html"
@@ -26,8 +25,8 @@ def write_pages(
     """Write the index and a page for each chapter, and return the index's path.
 
     Args:
-        chapters: in order.
-        claims: all that the chapters name.
+        chapters: whose pages are written; the index has all.
+        claims: all of the guide.
         results: those that were run.
         folder: made where it is absent.
         command: how to get the same again.
@@ -35,15 +34,10 @@ def write_pages(
     Raises:
         OutputError: a file cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
     for chapter in chapters:
-        _write(
-            folder / file_name(chapter), chapter_page(chapters, chapter, claims, results, command)
-        )
-    _write(folder / INDEX, index_page(chapters, claims, results, command))
+        page = chapter_page(all_chapters(), chapter, claims, results, command)
+        _write(made(folder) / file_name(chapter), page)
+    _write(made(folder) / INDEX, index_page(all_chapters(), claims, results, command))
     return folder / INDEX
 
 
