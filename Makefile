@@ -4,12 +4,13 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test guide site links bench sweep corpus score limits recommend clean
+.PHONY: help demo test guide turn site links bench sweep corpus score limits recommend clean
 
 help:
 	@echo "make demo   compare initializations on real data and write a page"
 	@echo "make test   every check: lint, types, layers, tests, examples"
 	@echo "make guide  run every claim whole and keep its results (about ten minutes)"
+	@echo "make turn   turn the ground truth of every claim around and see the verdict turn"
 	@echo "make site   build the documentation in out/site"
 	@echo "make links  look at the links of the documentation to other sites (network)"
 	@echo "make bench  the benchmarks (about eight minutes)"
@@ -30,6 +31,9 @@ test: $(STAMP)
 
 guide: $(STAMP)
 	@$(BIN)/python scripts/record_guide.py
+
+turn: $(STAMP)
+	@$(BIN)/python -m pytest -n auto -m "long or not long" tests/guide/test_every_claim.py
 
 site: $(STAMP)
 	@scripts/site

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 
 import pytest
+from _pytest.mark import ParameterSet
 
 import fanin.guide as guide
 from fanin.guide.claims import names
@@ -22,7 +23,14 @@ SHORT: dict[str, Result] = {
 }
 
 
-@pytest.mark.parametrize("name", names())
+def every() -> list[ParameterSet]:
+    """All claims; those whose experiments are long are turned by ``make turn``."""
+    found = {claim.name: recorded(claim) for claim in guide.all_claims()}
+    long = {name for name, result in found.items() if result is not None and result.seconds > 9}
+    return [pytest.param(name, marks=[pytest.mark.long] if name in long else []) for name in found]
+
+
+@pytest.mark.parametrize("name", every())
 def test_a_claim_turns_when_its_ground_truth_is_turned(name: str) -> None:
     claim = guide.claim_by_name(name)
     as_it_is = recorded(claim)
